@@ -1,0 +1,1 @@
+//! Runs asynchronous actions: bounded pool, one slot per worker, retry, timeout, cancel

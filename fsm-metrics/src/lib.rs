@@ -1,0 +1,1 @@
+//! The catalogue of every metric, and recorders that cost an atomic

@@ -1,0 +1,1 @@
+//! Identity, desired and observed state per path, with change history

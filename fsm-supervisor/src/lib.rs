@@ -1,0 +1,1 @@
+//! The sans-I/O composition engine for FSM workers, and its tokio driver

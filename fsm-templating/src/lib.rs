@@ -1,0 +1,1 @@
+//! Strict, structured rendering of config templates with variables and ISA-95 locations

@@ -1,0 +1,1 @@
+//! Worker kinds application, bridge and connection: protocol bridges from templates

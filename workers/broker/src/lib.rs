@@ -1,0 +1,1 @@
+//! Worker kind mqtt_broker: an embedded MQTT broker

@@ -1,0 +1,1 @@
+//! Worker kind dataflow: input, pipeline, output, at least once

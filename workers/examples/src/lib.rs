@@ -1,0 +1,1 @@
+//! Example worker kinds: hello, parent, child, template_demo

@@ -1,0 +1,1 @@
+//! Worker kind device_simulator: a plant with plausible signals over real protocols

@@ -1,0 +1,2 @@
+//! Project automation: ci, tidy, codegen, bench, coverage, new-worker
+fn main() {}
