@@ -1,5 +1,11 @@
 //! Project automation: what a developer or CI runs beyond plain cargo, so that both run the same.
 
+mod bench;
+mod ci;
+mod codegen;
+mod coverage;
+mod fsmd;
+mod markers;
 mod shell;
 mod tidy;
 mod workspace;
@@ -8,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::fsmd::Fsmd;
 use crate::workspace::Workspace;
 
 #[derive(Parser)]
@@ -19,12 +26,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything that a change must pass: format, tidy, clippy, docs, examples, benches' gates, tests
+    Ci,
     /// Check the project's own rules that a machine can hold, and say how to mend each finding
     Tidy {
         /// Only findings in paths that begin with this, such as `fsm-core/`
         #[arg(long, value_name = "PATH", default_value = "")]
         under: String,
     },
+    /// Write the files that code is the source of: references, diagrams
+    Codegen {
+        /// Change nothing; fail if a file differs from its source
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the benchmarks: times in a table, gates on what noise can't move
+    Bench {
+        /// A package, a bench target or a case such as P1; all of them without
+        name: Option<String>,
+        /// Small sizes and few runs: for the gates, not for the times
+        #[arg(long)]
+        quick: bool,
+        /// Put the rows into docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+    },
+    /// Measure line coverage per crate and put it into docs/testing.md
+    Coverage,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +69,12 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match command {
+        Command::Ci => ci::run(&workspace),
         Command::Tidy { under } => tidy::run(&workspace, &under),
+        Command::Codegen { check } => codegen::run(&workspace, &Fsmd::through_cargo(&workspace), check),
+        Command::Bench { name, quick, write } => {
+            bench::run(&workspace, &bench::Request { name, quick, write })
+        }
+        Command::Coverage => coverage::run(&workspace),
     }
 }

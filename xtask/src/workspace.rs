@@ -1,5 +1,6 @@
 //! What the commands know about the workspace: its root, its packages, where builds go.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -21,6 +22,8 @@ pub(crate) struct Package {
     pub(crate) folder: String,
     /// Names of `[[bench]]` targets.
     pub(crate) benches: Vec<String>,
+    /// The features that each of them requires.
+    required_features: BTreeMap<String, Vec<String>>,
 }
 
 impl Workspace {
@@ -46,13 +49,17 @@ impl Workspace {
             let folder = manifest.parent().unwrap_or(&manifest);
             let folder = folder.strip_prefix(&root).unwrap_or(folder).to_string_lossy().into_owned();
             let targets = package["targets"].as_array().into_iter().flatten();
-            let benches = targets
-                .filter(|target| {
-                    target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bench".into()))
-                })
-                .map(|target| text(&target["name"]))
-                .collect::<Result<_>>()?;
-            packages.push(Package { name: text(&package["name"])?, folder, benches });
+            let mut of_package = Package::new(&text(&package["name"])?, &folder);
+            let is_bench = |target: &&Value| {
+                target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bench".into()))
+            };
+            for target in targets.filter(is_bench) {
+                let name = text(&target["name"])?;
+                let features = target["required-features"].as_array().into_iter().flatten();
+                of_package.required_features.insert(name.clone(), features.map(text).collect::<Result<_>>()?);
+                of_package.benches.push(name);
+            }
+            packages.push(of_package);
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { root, target, packages })
@@ -63,16 +70,24 @@ impl Workspace {
         self.root.join(path)
     }
 
-    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
-        self.packages.iter().find(|package| package.name == name)
-    }
-
     /// The member that a file below the root belongs to: the one with the longest fitting folder.
     pub(crate) fn owner(&self, path: &str) -> Option<&Package> {
         let inside = |package: &&Package| {
             path.strip_prefix(package.folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
         self.packages.iter().filter(inside).max_by_key(|package| package.folder.len())
+    }
+}
+
+impl Package {
+    pub(crate) fn new(name: &str, folder: &str) -> Self {
+        let (benches, required_features) = (Vec::new(), BTreeMap::new());
+        Self { name: name.to_owned(), folder: folder.to_owned(), benches, required_features }
+    }
+
+    /// The features without which a benchmark is not built.
+    pub(crate) fn bench_features(&self, bench: &str) -> &[String] {
+        self.required_features.get(bench).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -85,7 +100,7 @@ mod tests {
             r#"{"workspace_root": "/w", "target_directory": "/t", "packages": [
                 {"name": "xtask", "manifest_path": "/w/xtask/Cargo.toml", "targets": [{"kind": ["bin"], "name": "xtask"}]},
                 {"name": "bench-support", "manifest_path": "/w/xtask/bench-support/Cargo.toml",
-                 "targets": [{"kind": ["lib"], "name": "bench_support"}, {"kind": ["bench"], "name": "itself"}]}]}"#,
+                 "targets": [{"kind": ["lib"], "name": "bench_support"}, {"kind": ["bench"], "name": "itself", "required-features": ["x"]}]}]}"#,
         )
         .expect("metadata")
     }
@@ -93,8 +108,12 @@ mod tests {
     #[test]
     fn benches_are_found_per_package() {
         let workspace = workspace();
-        assert_eq!(workspace.package("bench-support").expect("member").benches, ["itself"]);
-        assert!(workspace.package("xtask").expect("member").benches.is_empty());
+        let package = &workspace.packages[0];
+        assert_eq!(
+            (package.benches.as_slice(), package.bench_features("itself")),
+            (&["itself".to_owned()][..], &["x".to_owned()][..])
+        );
+        assert!(workspace.packages[1].benches.is_empty());
     }
 
     #[test]

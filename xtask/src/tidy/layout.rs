@@ -112,7 +112,7 @@ mod tests {
 
     #[track_caller]
     fn check(files: &[(&str, &str)], expected: &[(&str, &str)]) {
-        let package = Package { name: "a".into(), folder: "a".into(), benches: Vec::new() };
+        let package = Package::new("a", "a");
         let workspace = Workspace { root: "/w".into(), target: "/t".into(), packages: vec![package] };
         let required: Vec<_> = REQUIRED.iter().map(|(path, _)| (*path, "")).collect();
         let mut tree = Tree::of(&[&required[..], files].concat());
