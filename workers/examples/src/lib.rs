@@ -1,1 +1,21 @@
-//! Example worker kinds: hello, parent, child, template_demo
+//! Example worker kinds, to learn from and to copy: `hello`, `parent`, `child` and `template_demo`.
+//!
+//! Each kind has its pure half in `state.rs` and its I/O in `worker.rs`. Read [`hello`] first: it watches a file and writes
+//! one. [`child`] owns a live resource, [`parent`] owns children, [`template_demo`] renders children from a template.
+//!
+//! ```
+//! let mut registry = fsm_core::Registry::new();
+//! fsm_worker_examples::register(&mut registry)?;
+//! assert!(registry.get("hello").is_some());
+//! # Ok::<(), fsm_core::RegisterError>(())
+//! ```
+
+pub mod hello;
+
+pub mod child;
+
+pub mod parent;
+
+mod register;
+
+pub use register::register;

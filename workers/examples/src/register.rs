@@ -1,0 +1,15 @@
+//! The one function that a composition root calls to have these kinds.
+
+use fsm_core::{RegisterError, Registry};
+
+use crate::child::Child;
+use crate::hello::Hello;
+use crate::parent::Parent;
+
+/// Adds the kinds of this crate.
+///
+/// # Errors
+/// [`RegisterError`] when one of their names is taken.
+pub fn register(registry: &mut Registry) -> Result<&mut Registry, RegisterError> {
+    registry.register(Hello)?.register(Parent)?.register(Child)
+}
