@@ -6,6 +6,7 @@ mod codegen;
 mod coverage;
 mod fsmd;
 mod markers;
+mod new_worker;
 mod shell;
 mod tidy;
 mod workspace;
@@ -53,6 +54,11 @@ enum Command {
     },
     /// Measure line coverage per crate and put it into docs/testing.md
     Coverage,
+    /// Make a worker crate that compiles and is tested, in workers/NAME
+    NewWorker {
+        /// Lower-case words with `-` between them, such as `pump-station`
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -76,5 +82,6 @@ fn run(command: Command) -> anyhow::Result<()> {
             bench::run(&workspace, &bench::Request { name, quick, write })
         }
         Command::Coverage => coverage::run(&workspace),
+        Command::NewWorker { name } => new_worker::run(&workspace, &name),
     }
 }
