@@ -39,6 +39,14 @@ pub(crate) fn run(workspace: &Workspace, under: &str) -> Result<()> {
 
 /// Everything found, waivers applied: what must be mended, and what is worth a look.
 fn check(workspace: &Workspace, tree: &Tree) -> (Vec<Finding>, Vec<Finding>) {
+    let mut found = each_file(tree);
+    found.extend(layout::check_tree(workspace, tree));
+    found.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
+    found.into_iter().partition(|finding| !finding.is_note())
+}
+
+/// What is wrong with each file on its own, waivers applied.
+fn each_file(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for file in &tree.files {
         let mut of_file = lines::check_any(file);
@@ -55,7 +63,12 @@ fn check(workspace: &Workspace, tree: &Tree) -> (Vec<Finding>, Vec<Finding>) {
         of_file.extend(layout::check_file(file));
         found.extend(waivers::apply(file, of_file));
     }
-    found.extend(layout::check_tree(workspace, tree));
-    found.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
-    found.into_iter().partition(|finding| !finding.is_note())
+    found
+}
+
+/// What is wrong with files that are not in the tree yet, in words.
+#[cfg(test)]
+pub(crate) fn check_files(files: &[(String, String)]) -> Vec<String> {
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    each_file(&Tree::of(&files)).iter().map(ToString::to_string).collect()
 }

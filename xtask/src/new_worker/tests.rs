@@ -41,6 +41,14 @@ fn a_name_that_is_taken_is_refused() {
     assert!(error.to_string().contains("is there already"), "{error}");
 }
 
+#[test]
+fn a_scaffolded_worker_breaks_no_rule_of_tidy() {
+    let names = Names::try_new("pump-station").expect("a name");
+    let files =
+        TEMPLATE.map(|(path, template)| (format!("workers/pump-station/{path}"), names.fill(template)));
+    assert_eq!(crate::tidy::check_files(&files), [] as [String; 0]);
+}
+
 /// The workspace's manifest for a workspace elsewhere, of which the new worker is the only member.
 fn manifest_elsewhere(workspace: &Workspace, member: &str) -> String {
     let text = fs::read_to_string(workspace.path("Cargo.toml")).expect("readable");
@@ -70,14 +78,16 @@ fn a_scaffolded_worker_compiles_without_warnings_and_passes_its_tests() {
     fs::copy(workspace.path("Cargo.lock"), folder.path().join("Cargo.lock")).expect("copied");
     fs::copy(workspace.path("clippy.toml"), folder.path().join("clippy.toml")).expect("copied");
 
-    let output = shell::capture(
-        shell::cargo()
+    let cargo = |args: &[&str]| {
+        let mut cargo = shell::cargo();
+        cargo
             .current_dir(folder.path())
-            .args(["test", "--offline", "--target-dir"])
-            .arg(workspace.target.join("new-worker"))
-            .env("RUSTFLAGS", "-D warnings"),
-    )
-    .expect("it passes its tests");
+            .env("CARGO_TARGET_DIR", workspace.target.join("new-worker"))
+            .args(args);
+        shell::capture(&mut cargo)
+    };
+    cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]).expect("no warning");
+    let output = cargo(&["test", "--offline"]).expect("it passes its tests");
     let passed: Vec<&str> = output.lines().filter(|line| line.starts_with("test result: ok. ")).collect();
     let tests: u32 = passed.iter().filter_map(|line| line.split(' ').nth(3)?.parse::<u32>().ok()).sum();
     assert!(tests >= 9, "8 tests and a doctest are in the template:\n{output}");
