@@ -1,0 +1,239 @@
+//! Where each series of a scope has its cells: resolving a metric and its labels to a place is arithmetic, not a lookup (M-2).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use fsm_core::{MetricSpec, MetricType};
+
+use crate::def::{Fold, Init, MetricDef, Values};
+use crate::shape::KindShape;
+
+/// What stands in a label when its value is not among the known ones, or when a cap is reached.
+pub(crate) const OTHER: &str = "_other";
+/// The state label of a node that has no state yet, such as an invalid one.
+pub(crate) const NO_STATE: &str = "_none";
+/// States with a label of their own; the transitions of a kind are a square of it, and J7 wants a cap on series.
+pub(crate) const MAX_STATES: usize = 64;
+
+/// How the cells of a series are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CellKind {
+    /// One cell, an integer.
+    Count,
+    /// One cell, a float that only grows.
+    Amount,
+    /// One cell, a float.
+    Gauge(Fold),
+    /// One cell per bucket, one for the samples above the last bound, one for the sum.
+    Histogram,
+}
+
+/// All series of one metric in one scope.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) help: &'static str,
+    pub(crate) cell_kind: CellKind,
+    pub(crate) bounds: &'static [f64],
+    /// The bounds as label text.
+    pub(crate) bound_texts: Box<[String]>,
+    init: Init,
+    labels: Vec<(&'static str, Vec<&'static str>)>,
+    first_unit: usize,
+    units: usize,
+}
+
+impl Family {
+    pub(crate) fn metric_type(&self) -> MetricType {
+        match self.cell_kind {
+            CellKind::Count | CellKind::Amount => MetricType::Counter,
+            CellKind::Gauge(_) => MetricType::Gauge,
+            CellKind::Histogram => MetricType::Histogram,
+        }
+    }
+
+    fn cells(&self) -> usize {
+        match self.cell_kind {
+            CellKind::Count | CellKind::Amount | CellKind::Gauge(_) => 1,
+            CellKind::Histogram => self.bounds.len() + 2,
+        }
+    }
+}
+
+/// One series: its place among the cells and its labels after those of the scope.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) family: usize,
+    pub(crate) cell: usize,
+    /// Exposed from the start.
+    pub(crate) known: bool,
+    pub(crate) pairs: Box<[(&'static str, &'static str)]>,
+    /// `pairs` as text, without a leading comma.
+    pub(crate) text: Box<str>,
+}
+
+/// The series of a scope. Scopes of one kind share it.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) families: Vec<Family>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) cells: usize,
+}
+
+impl Layout {
+    /// The layout of a group of the catalogue, for a kind where its labels depend on one.
+    pub(crate) fn of(defs: &'static [MetricDef], shape: &KindShape) -> Self {
+        let mut layout = Self::empty();
+        for def in defs {
+            let labels = def.spec.labels.iter().zip(def.values);
+            let labels = labels.map(|(label, values)| (*label, values_of(*values, shape))).collect();
+            let cell_kind = match def.metric_type() {
+                MetricType::Counter => CellKind::Count,
+                MetricType::Gauge => CellKind::Gauge(def.fold),
+                MetricType::Histogram => CellKind::Histogram,
+            };
+            layout.push(Cow::Borrowed(def.name()), &def.spec, cell_kind, def.init, labels, shape);
+        }
+        layout
+    }
+
+    /// The layout of metrics that a kind declares itself; labels of theirs are the scope's business.
+    pub(crate) fn of_own(names: impl IntoIterator<Item = (String, MetricSpec)>) -> Self {
+        let mut layout = Self::empty();
+        for (name, spec) in names {
+            let cell_kind = match spec.metric_type {
+                MetricType::Counter => CellKind::Amount,
+                MetricType::Gauge => CellKind::Gauge(fold_of_own(&spec)),
+                MetricType::Histogram => CellKind::Histogram,
+            };
+            let init =
+                if spec.metric_type == MetricType::Histogram { Init::FirstSample } else { Init::Known };
+            layout.push(Cow::Owned(name), &spec, cell_kind, init, Vec::new(), &KindShape::new(""));
+        }
+        layout
+    }
+
+    const fn empty() -> Self {
+        Self { families: Vec::new(), units: Vec::new(), cells: 0 }
+    }
+
+    fn push(
+        &mut self,
+        name: Cow<'static, str>,
+        spec: &MetricSpec,
+        cell_kind: CellKind,
+        init: Init,
+        labels: Vec<(&'static str, Vec<&'static str>)>,
+        shape: &KindShape,
+    ) {
+        let units = labels.iter().map(|(_, values)| values.len()).product();
+        let family = Family {
+            name,
+            help: spec.help,
+            cell_kind,
+            bounds: spec.buckets,
+            bound_texts: spec.buckets.iter().map(f64::to_string).collect(),
+            init,
+            labels,
+            first_unit: self.units.len(),
+            units,
+        };
+        for at in 0..units {
+            let unit = self.unit_at(&family, at, shape);
+            self.cells += family.cells();
+            self.units.push(unit);
+        }
+        self.families.push(family);
+    }
+
+    fn unit_at(&self, family: &Family, at: usize, shape: &KindShape) -> Unit {
+        let mut rest = at;
+        let mut pairs: Vec<(&'static str, &'static str)> = Vec::with_capacity(family.labels.len());
+        for (label, values) in family.labels.iter().rev() {
+            pairs.push((label, values[rest % values.len()]));
+            rest /= values.len();
+        }
+        pairs.reverse();
+        let real = pairs.iter().all(|(_, value)| *value != OTHER && *value != NO_STATE);
+        let known = real
+            && match family.init {
+                Init::Known => true,
+                Init::FirstSample => false,
+                Init::OwnPhase => is_own_phase(&pairs, shape),
+            };
+        let mut text = String::new();
+        write_pairs(&mut text, &pairs);
+        Unit { family: self.families.len(), cell: self.cells, known, pairs: pairs.into(), text: text.into() }
+    }
+
+    /// The series of a metric with these label values, given by their positions. A position that is too great means the last
+    /// value, which is the one for unknown ones where there may be such.
+    pub(crate) fn unit(&self, family: usize, positions: &[usize]) -> usize {
+        let family = &self.families[family];
+        debug_assert_eq!(positions.len(), family.labels.len(), "labels of {}", family.name);
+        let labels = family.labels.iter().zip(positions);
+        let at = labels
+            .fold(0, |at, ((_, values), position)| at * values.len() + (*position).min(values.len() - 1));
+        family.first_unit + at
+    }
+
+    /// The series of one metric.
+    pub(crate) fn units_of(&self, family: usize) -> impl Iterator<Item = (usize, &Unit)> {
+        let family = &self.families[family];
+        self.units.iter().enumerate().skip(family.first_unit).take(family.units)
+    }
+
+    /// What belongs to a series.
+    pub(crate) fn family_of(&self, unit: usize) -> &Family {
+        &self.families[self.units[unit].family]
+    }
+}
+
+fn values_of(values: Values, shape: &KindShape) -> Vec<&'static str> {
+    match values {
+        Values::Closed(words) => words.to_vec(),
+        Values::States => {
+            let names = shape.states.iter().map(|(name, _)| *name).take(MAX_STATES);
+            names.chain([OTHER, NO_STATE]).collect()
+        }
+        Values::Actions => shape.actions.iter().copied().chain([OTHER]).collect(),
+    }
+}
+
+/// The position of a state among the values of [`Values::States`].
+pub(crate) fn state_position(states: usize, state: Option<usize>) -> usize {
+    let named = states.min(MAX_STATES);
+    match state {
+        Some(at) => at.min(named),
+        None => named + 1,
+    }
+}
+
+fn is_own_phase(pairs: &[(&str, &str)], shape: &KindShape) -> bool {
+    let [(_, state), (_, phase)] = pairs else { return false };
+    shape.states.iter().any(|(name, own)| name == state && own.as_str() == *phase)
+}
+
+/// What a kind declares has no fold: ages, depths and ratios are known by their names, everything else is a count or a size.
+fn fold_of_own(spec: &MetricSpec) -> Fold {
+    let of_maxima = ["age", "depth", "ratio", "utilization"];
+    let mut words = spec.name.split('_');
+    if spec.unit == "ratio" || words.any(|word| of_maxima.contains(&word)) { Fold::Max } else { Fold::Sum }
+}
+
+/// Writes `a="x",b="y"`.
+pub(crate) fn write_pairs<V: AsRef<str>>(out: &mut String, pairs: &[(&'static str, V)]) {
+    for (at, (label, value)) in pairs.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}{label}=\"");
+        for c in value.as_ref().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '"' => out.push_str("\\\""),
+                '\n' => out.push_str("\\n"),
+                c => out.push(c),
+            }
+        }
+        out.push('"');
+    }
+}

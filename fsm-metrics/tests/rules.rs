@@ -1,0 +1,12 @@
+//! The rules of the metrics, each against a real `prometheus` registry.
+
+#[path = "rules/batch.rs"]
+mod batch;
+#[path = "rules/cardinality.rs"]
+mod cardinality;
+#[path = "rules/exposition.rs"]
+mod exposition;
+#[path = "rules/own.rs"]
+mod own;
+#[path = "rules/world.rs"]
+mod world;
