@@ -1,0 +1,10 @@
+//! The broker against real clients: mosquitto's and rumqttc, and against bytes that no client sends.
+
+mod delivery;
+mod hostile;
+mod idle;
+mod lifecycle;
+mod sessions;
+
+mod support;
+mod worker;
