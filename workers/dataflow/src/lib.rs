@@ -1,1 +1,24 @@
-//! Worker kind dataflow: input, pipeline, output, at least once
+//! Worker kind dataflow: input, pipeline, output, at least once.
+//!
+//! A [`Flow`] moves messages from one input through steps to one output, in order, and acknowledges each to its source
+//! only after the output took it. What is not acknowledged when a flow ends, or the process is killed, comes again.
+//!
+//! Reading order: [`config`] is what a flow is told; [`Message`] is what it moves; [`Flow`] runs; [`stats`] is what it
+//! counts. [`SessionPool`] holds the connections that flows share.
+
+pub mod config;
+pub mod stats;
+
+mod flow;
+mod input;
+mod message;
+mod mqtt;
+mod output;
+mod pipeline;
+
+pub use flow::{BuildError, Flow, FlowError, FlowWatch, check};
+pub use input::SourceError;
+pub use message::Message;
+pub use mqtt::SessionPool;
+pub use pipeline::{CompileError, JqError, Pipeline, StepError};
+pub use tokio_util::sync::CancellationToken;

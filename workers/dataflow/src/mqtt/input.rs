@@ -1,0 +1,197 @@
+//! A flow's end of its subscription, wherever that is at the moment: on the shared session, on its own, or between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::codec::Protocol;
+use super::link::{Incoming, Progress};
+use super::pool::{Peer, SessionPool, Subscription};
+use crate::config::{MqttInput, Qos, TopicFilter, Version};
+use crate::flow::Shared;
+use crate::stats::Stage;
+
+/// How long a flow on its own connection must be quiet before it goes back to the shared one.
+const CALM: Duration = Duration::from_secs(60);
+
+/// What the source is doing besides giving messages.
+enum Lane {
+    /// Nothing.
+    Steady,
+    /// Finding out whether an earlier life left messages on the flow's own session; those come first.
+    Asking,
+    /// Taking those messages.
+    Draining(Box<Subscription>, #[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
+    /// Subscribed at the next session as well; `left` once the current one was told.
+    Moving { next: Box<Subscription>, left: bool },
+}
+
+/// The messages of one flow's subscription, in order over all moves.
+pub(crate) struct MqttSource {
+    pool: Arc<SessionPool>,
+    shared: Peer,
+    own: Peer,
+    filters: Vec<TopicFilter>,
+    qos: Qos,
+    flow: Arc<Shared>,
+    current: Subscription,
+    lane: Lane,
+    started: bool,
+    last: Instant,
+}
+
+enum Event {
+    Messages(usize),
+    Crowded,
+    Progress,
+    Permit(OwnedSemaphorePermit),
+    Calm,
+}
+
+impl MqttSource {
+    pub(crate) fn new(config: &MqttInput, pool: &Arc<SessionPool>, flow: &Arc<Shared>) -> Self {
+        let shared = Peer::of_input(config);
+        let own = shared.owned_by(flow.name(), Stage::Input);
+        let filters: Vec<_> = config.topic.iter().cloned().collect();
+        // MQTT 3.1.1 has no window that could be shared.
+        let narrow = config.version == Version::V311 && config.qos != Qos::AtMostOnce;
+        let dedicated = config.dedicated || !shared.shared() || narrow;
+        let peer = if dedicated { &own } else { &shared };
+        let current = pool.subscribe(peer, (filters.clone(), config.qos), false, flow);
+        Self {
+            pool: Arc::clone(pool),
+            shared: if dedicated { own.clone() } else { shared },
+            own,
+            filters,
+            qos: config.qos,
+            flow: Arc::clone(flow),
+            current,
+            lane: Lane::Steady,
+            started: false,
+            last: Instant::now(),
+        }
+    }
+
+    fn at(&self, peer: &Peer, drain: bool) -> Subscription {
+        self.pool.subscribe(peer, (self.filters.clone(), self.qos), drain, &self.flow)
+    }
+
+    /// Whether the flow shares at all.
+    fn may_share(&self) -> bool {
+        self.shared != self.own
+    }
+
+    fn on_own(&self) -> bool {
+        !self.current.attachment.link.peer.shared()
+    }
+
+    /// Waits for messages and appends at most `limit` of them.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when dropped: messages stay queued.
+    pub(crate) async fn receive(&mut self, batch: &mut Vec<Incoming>, limit: usize) {
+        loop {
+            let event = self.event(batch, limit).await;
+            match event {
+                Event::Messages(0) => self.arrive(),
+                Event::Messages(_) => {
+                    self.last = Instant::now();
+                    return;
+                }
+                Event::Crowded => {
+                    tracing::info!(flow = self.flow.name(), "holds back others on the shared connection: moves to its own");
+                    self.lane = Lane::Moving { next: Box::new(self.at(&self.own, false)), left: false };
+                }
+                Event::Calm => {
+                    self.last = Instant::now();
+                    let narrow = self.current.attachment.link.protocol() != Some(Protocol::V5);
+                    if !narrow && self.current.route.held() == 0 {
+                        self.lane = Lane::Moving { next: Box::new(self.at(&self.shared, false)), left: false };
+                    }
+                }
+                Event::Permit(permit) => {
+                    self.lane = Lane::Draining(Box::new(self.at(&self.own, true)), permit);
+                }
+                Event::Progress => self.progress(),
+            }
+        }
+    }
+
+    async fn event(&mut self, batch: &mut Vec<Incoming>, limit: usize) -> Event {
+        let may_share = self.may_share();
+        let on_own = self.on_own();
+        let calm = self.last + CALM;
+        let current = &mut self.current;
+        let mut progress = current.route.progress.subscribe();
+        // All branches may be dropped at any time.
+        match &mut self.lane {
+            Lane::Steady if !self.started => tokio::select! {
+                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                _ = progress.wait_for(|p| *p != Progress::Pending) => Event::Progress,
+            },
+            Lane::Steady if on_own && may_share => tokio::select! {
+                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                () = tokio::time::sleep_until(calm) => Event::Calm,
+            },
+            Lane::Steady if may_share => tokio::select! {
+                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                () = current.route.crowd.notified() => Event::Crowded,
+            },
+            Lane::Steady => Event::Messages(current.receiver.recv_many(batch, limit).await),
+            Lane::Asking => match Arc::clone(&self.pool.probes).acquire_owned().await {
+                Ok(permit) => Event::Permit(permit),
+                // The pool never closes it.
+                Err(_) => Event::Progress,
+            },
+            Lane::Draining(from, _) => Event::Messages(from.receiver.recv_many(batch, limit).await),
+            Lane::Moving { left: true, .. } => Event::Messages(current.receiver.recv_many(batch, limit).await),
+            Lane::Moving { next, .. } => {
+                let mut arrived = next.route.progress.subscribe();
+                tokio::select! {
+                    n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                    _ = arrived.wait_for(|p| *p != Progress::Pending) => Event::Progress,
+                }
+            }
+        }
+    }
+
+    fn progress(&mut self) {
+        if let Lane::Moving { left, .. } = &mut self.lane {
+            *left = true;
+            self.current.leave();
+            return;
+        }
+        self.started = true;
+        let progress = self.current.route.progress.borrow().clone();
+        match progress {
+            Progress::Subscribed { resumed: true } if self.may_share() && self.qos != Qos::AtMostOnce => {
+                self.lane = Lane::Asking;
+            }
+            Progress::TooNarrow => {
+                self.lane = Lane::Moving { next: Box::new(self.at(&self.own, false)), left: false };
+            }
+            Progress::Pending | Progress::Subscribed { .. } => {}
+        }
+    }
+
+    /// The queue that was read from has ended.
+    fn arrive(&mut self) {
+        match std::mem::replace(&mut self.lane, Lane::Steady) {
+            Lane::Moving { next, .. } => self.current = *next,
+            Lane::Draining(..) => {}
+            Lane::Steady | Lane::Asking => {
+                // The session's task ended, which it does only with the pool, or by a bug: start over.
+                self.current = self.at(&self.current.attachment.link.peer.clone(), false);
+                self.started = false;
+            }
+        }
+        self.last = Instant::now();
+    }
+
+    /// Messages that are queued and not received.
+    pub(crate) fn queued(&self) -> usize {
+        self.current.receiver.len()
+    }
+}

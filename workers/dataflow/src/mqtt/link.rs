@@ -1,0 +1,227 @@
+//! What flows and a session's task share: the inbox that flows fill and the task empties, and what each side may know.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+use super::codec::Protocol;
+use super::outbound::Publication;
+use super::pool::Peer;
+use crate::config::{Qos, TopicFilter};
+use crate::flow::Shared;
+use crate::message::Message;
+use crate::stats::{ErrorKind, Stage};
+
+/// How many unacknowledged messages of a shared connection one flow may hold while others wait behind it.
+///
+/// Well under what a broker has in flight for one client (65 535 at most), well over a burst.
+pub(crate) const CROWDED: usize = 1024;
+
+/// A message as the session received it.
+pub(crate) struct Incoming {
+    pub(crate) message: Message,
+    pub(crate) slot: Option<super::AckSlot>,
+    pub(crate) at: Instant,
+    pub(crate) duplicate: bool,
+}
+
+/// How far a subscription is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The broker has not confirmed it.
+    Pending,
+    /// Confirmed. `resumed` says that the broker had kept the session from an earlier life of this process.
+    Subscribed { resumed: bool },
+    /// The connection's window is too small to be shared (MQTT 3.1.1).
+    TooNarrow,
+}
+
+/// One flow's subscription at one session.
+pub(crate) struct Route {
+    pub(crate) number: u64,
+    pub(crate) filters: Vec<TopicFilter>,
+    pub(crate) qos: Qos,
+    /// Only fetches what an earlier session under this client identifier left behind, and then ends.
+    pub(crate) drain: bool,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) flow: Arc<Shared>,
+    held: AtomicUsize,
+    /// Messages in the queue, not yet in the hands of the flow.
+    crowded: AtomicBool,
+    pub(crate) crowd: Notify,
+}
+
+impl Route {
+    pub(crate) fn new(number: u64, filters: Vec<TopicFilter>, qos: Qos, drain: bool, flow: &Arc<Shared>) -> Self {
+        Self {
+            number,
+            filters,
+            qos,
+            drain,
+            progress: watch::Sender::new(Progress::Pending),
+            flow: Arc::clone(flow),
+            held: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
+            crowd: Notify::new(),
+        }
+    }
+
+    /// Messages that the flow has and has not acknowledged.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+    pub(crate) fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(crate) fn release(&self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+    /// Tells the flow, once, that it is in the way of others.
+    pub(crate) fn is_in_the_way(&self) {
+        if !self.crowded.swap(true, Ordering::Relaxed) {
+            self.crowd.notify_one();
+        }
+    }
+}
+
+/// What a flow asks of the session.
+pub(crate) enum Command {
+    /// Subscribe, and send what comes there.
+    Attach(Arc<Route>, mpsc::UnboundedSender<Incoming>),
+    /// The flow is gone. It may be back soon: the subscription stays for a while.
+    Detach(u64),
+    /// The flow has moved: unsubscribe now. Its queue ends when the broker has confirmed.
+    Leave(u64),
+}
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) publications: VecDeque<Publication>,
+    pub(crate) settled: Vec<(u64, bool)>,
+    pub(crate) commands: Vec<Command>,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.publications.is_empty() && self.settled.is_empty() && self.commands.is_empty()
+    }
+}
+
+/// A flow that wants to know how the connection is.
+struct Listener {
+    number: u64,
+    stage: Stage,
+    flow: Arc<Shared>,
+}
+
+/// One session, as flows see it.
+pub(crate) struct Link {
+    pub(crate) peer: Peer,
+    inbox: Mutex<Inbox>,
+    pub(crate) wake: Notify,
+    attached: AtomicUsize,
+    listeners: Mutex<Vec<Listener>>,
+    up: AtomicBool,
+    /// Whether the task has ended; a flow that comes later needs a new one.
+    pub(crate) ended: AtomicBool,
+    protocol: Mutex<Option<Protocol>>,
+}
+
+impl Link {
+    pub(crate) fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            inbox: Mutex::default(),
+            wake: Notify::new(),
+            attached: AtomicUsize::new(0),
+            listeners: Mutex::default(),
+            up: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            protocol: Mutex::default(),
+        }
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Inbox)) {
+        let mut inbox = self.inbox();
+        let sleeping = inbox.is_empty();
+        put(&mut inbox);
+        drop(inbox);
+        if sleeping {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Queues messages to publish, in order.
+    pub(crate) fn publish(&self, publications: impl Iterator<Item = Publication>) {
+        self.put(|inbox| inbox.publications.extend(publications));
+    }
+
+    /// A flow took a message, or gave it back.
+    pub(crate) fn settle(&self, number: u64, taken: bool) {
+        self.put(|inbox| inbox.settled.push((number, taken)));
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.put(|inbox| inbox.commands.push(command));
+    }
+
+    /// Takes all that flows asked; `into` is empty and gives its memory for the next ones.
+    pub(crate) fn take(&self, into: &mut Inbox) {
+        std::mem::swap(&mut *self.inbox(), into);
+    }
+
+    /// Flows that use the session.
+    pub(crate) fn attached(&self) -> usize {
+        self.attached.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn attach(&self, number: u64, stage: Stage, flow: &Arc<Shared>) {
+        self.attached.fetch_add(1, Ordering::AcqRel);
+        flow.set_up(stage, self.up.load(Ordering::Acquire));
+        let listener = Listener { number, stage, flow: Arc::clone(flow) };
+        self.listeners().push(listener);
+    }
+
+    pub(crate) fn detach(&self, number: u64) {
+        self.listeners().retain(|listener| listener.number != number);
+        self.attached.fetch_sub(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection is there. `again` says that it was there before.
+    pub(crate) fn connected(&self, protocol: Protocol, again: bool) {
+        *self.protocol.lock().unwrap_or_else(PoisonError::into_inner) = Some(protocol);
+        self.up.store(true, Ordering::Release);
+        for listener in self.listeners().iter() {
+            listener.flow.set_up(listener.stage, true);
+            if again {
+                listener.flow.stats().reconnected();
+            }
+        }
+    }
+
+    /// The connection broke, or could not be made.
+    pub(crate) fn disconnected(&self, why: &Arc<str>) {
+        self.up.store(false, Ordering::Release);
+        for listener in self.listeners().iter() {
+            listener.flow.set_up(listener.stage, false);
+            listener.flow.stats().error(listener.stage, ErrorKind::Connection, Arc::clone(why));
+        }
+    }
+
+    /// The protocol that the broker spoke last.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        *self.protocol.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,390 @@
+//! Who gets what: the subscriptions of one session, each shared by the flows that asked for the same filter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use indexmap::IndexMap;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::AckSlot;
+use super::codec::{self, ConnAck, Protocol, Publish};
+use super::link::{CROWDED, Incoming, Progress, Route};
+use crate::config::{Qos, TopicFilter};
+use crate::message::Message;
+
+/// Packet identifiers of subscriptions; publishes use those below.
+const FIRST_ID: u16 = 60_001;
+/// A drained session that stays silent for this long holds nothing any more.
+const QUIET: Duration = Duration::from_millis(500);
+
+struct Member {
+    route: Arc<Route>,
+    sender: mpsc::UnboundedSender<Incoming>,
+    narrow: bool,
+    leaving: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be subscribed as soon as there is a connection.
+    Wanted,
+    /// Asked for.
+    Asked,
+    /// The broker has it.
+    Active,
+    /// To be unsubscribed.
+    Unwanted,
+    /// Asked to be unsubscribed.
+    Ending,
+}
+
+struct Subscription {
+    /// Identifier at the broker (MQTT 5), and here.
+    number: u32,
+    qos: Qos,
+    state: State,
+    /// Numbers of routes.
+    members: Vec<u64>,
+    /// Since when it has no members.
+    orphan: Option<Instant>,
+    /// The packet that was sent last for it.
+    packet: u16,
+}
+
+impl Subscription {
+    fn add_to(&self, routes: &mut Vec<u64>, first: &mut u32) {
+        if *first == 0 {
+            *first = self.number;
+        }
+        for number in &self.members {
+            if !routes.contains(number) {
+                routes.push(*number);
+            }
+        }
+    }
+}
+
+/// What a SUBACK says.
+pub(super) enum Answer {
+    Fine,
+    Refused { filter: TopicFilter, code: u8 },
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Table {
+    members: BTreeMap<u64, Member>,
+    subscriptions: IndexMap<TopicFilter, Subscription>,
+    by_number: BTreeMap<u32, TopicFilter>,
+    next_number: u32,
+    next_packet: u16,
+    /// Something is to be written.
+    dirty: bool,
+    ids: bool,
+    online: bool,
+    resumed: bool,
+    last_message: Option<Instant>,
+    /// Whether the broker had a session at the last connect.
+    present: bool,
+}
+
+impl Table {
+    /// Whether no flow subscribes, nor did until lately.
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscriptions.is_empty()
+    }
+
+    /// The window of a session of one flow: as much as the flow has on its way at most.
+    pub(super) fn window(&self) -> u16 {
+        let wished = self.members.values().map(|m| m.route.flow.max_in_flight()).max().unwrap_or(1024);
+        u16::try_from(wished).unwrap_or(u16::MAX).max(1)
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        route: Arc<Route>,
+        sender: mpsc::UnboundedSender<Incoming>,
+        narrow: bool,
+    ) {
+        let number = route.number;
+        let narrow = narrow && route.qos != Qos::AtMostOnce;
+        if narrow {
+            route.progress.send_replace(Progress::TooNarrow);
+        }
+        let drain = route.drain;
+        for filter in route.filters.clone() {
+            if narrow {
+                break;
+            }
+            let next = &mut self.next_number;
+            let by_number = &mut self.by_number;
+            let subscription = self.subscriptions.entry(filter.clone()).or_insert_with(|| {
+                *next += 1;
+                by_number.insert(*next, filter);
+                Subscription {
+                    number: *next,
+                    qos: route.qos,
+                    state: State::Wanted,
+                    members: Vec::new(),
+                    orphan: None,
+                    packet: 0,
+                }
+            });
+            subscription.qos = subscription.qos.max(route.qos);
+            subscription.members.push(number);
+            subscription.orphan = None;
+            // Asked again even if it is active: the new flow is to get what the broker retains.
+            subscription.state = if drain { State::Unwanted } else { State::Wanted };
+        }
+        self.members.insert(number, Member { route, sender, narrow, leaving: drain });
+        self.dirty = true;
+        if drain && self.online && !self.present {
+            self.members.remove(&number);
+            self.forget(number);
+        }
+    }
+
+    /// The flow is gone; its subscriptions stay for a while.
+    pub(super) fn detach(&mut self, number: u64) {
+        let Some(member) = self.members.remove(&number) else { return };
+        for filter in &member.route.filters {
+            let Some(subscription) = self.subscriptions.get_mut(filter) else { continue };
+            subscription.members.retain(|m| *m != number);
+            if subscription.members.is_empty() {
+                subscription.orphan = Some(Instant::now());
+            }
+        }
+    }
+
+    /// The flow has moved: unsubscribes what only it wanted.
+    pub(super) fn leave(&mut self, number: u64) {
+        let Some(member) = self.members.get_mut(&number) else { return };
+        member.leaving = true;
+        let mut waits = false;
+        for filter in &member.route.filters {
+            let Some(subscription) = self.subscriptions.get_mut(filter) else { continue };
+            if subscription.members.iter().all(|m| *m == number) {
+                if subscription.state != State::Ending {
+                    subscription.state = State::Unwanted;
+                }
+                waits = true;
+            } else {
+                subscription.members.retain(|m| *m != number);
+            }
+        }
+        if !waits {
+            self.members.remove(&number);
+        }
+        self.dirty = true;
+    }
+
+    pub(super) fn connected(&mut self, ack: &ConnAck, resumed: bool, narrow: bool) {
+        self.ids = ack.subscription_ids;
+        self.online = true;
+        self.resumed = resumed;
+        self.present = ack.session_present;
+        self.dirty = true;
+        self.last_message = None;
+        if narrow {
+            let narrowed: Vec<u64> = self.members.values().filter(|m| m.route.qos != Qos::AtMostOnce).map(|m| m.route.number).collect();
+            for number in narrowed {
+                self.forget(number);
+                if let Some(member) = self.members.get_mut(&number) {
+                    member.narrow = true;
+                    member.route.progress.send_replace(Progress::TooNarrow);
+                }
+            }
+        }
+        if !ack.session_present {
+            let drains: Vec<u64> = self.members.values().filter(|m| m.route.drain).map(|m| m.route.number).collect();
+            for number in drains {
+                self.members.remove(&number);
+                self.forget(number);
+            }
+        }
+        for subscription in self.subscriptions.values_mut() {
+            subscription.state = match subscription.state {
+                State::Wanted | State::Asked | State::Active => State::Wanted,
+                State::Unwanted | State::Ending => State::Unwanted,
+            };
+        }
+    }
+
+    fn forget(&mut self, number: u64) {
+        for subscription in self.subscriptions.values_mut() {
+            subscription.members.retain(|m| *m != number);
+        }
+        let by_number = &mut self.by_number;
+        self.subscriptions.retain(|_, s| {
+            let keep = !s.members.is_empty() || s.orphan.is_some();
+            if !keep {
+                by_number.remove(&s.number);
+            }
+            keep
+        });
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.online = false;
+    }
+
+    /// Writes what is to be asked of the broker.
+    pub(super) fn write(&mut self, out: &mut BytesMut, protocol: Protocol) {
+        if !std::mem::take(&mut self.dirty) {
+            return;
+        }
+        for (filter, subscription) in &mut self.subscriptions {
+            if !matches!(subscription.state, State::Wanted | State::Unwanted) {
+                continue;
+            }
+            self.next_packet = if self.next_packet < FIRST_ID || self.next_packet == u16::MAX { FIRST_ID } else { self.next_packet + 1 };
+            subscription.packet = self.next_packet;
+            let id = subscription.packet;
+            if subscription.state == State::Wanted {
+                let number = self.ids.then_some(subscription.number);
+                codec::subscribe(out, protocol, id, (filter.get(), subscription.qos, number));
+                subscription.state = State::Asked;
+            } else {
+                codec::unsubscribe(out, protocol, id, filter.get());
+                subscription.state = State::Ending;
+            }
+        }
+    }
+
+    pub(super) fn subscribed(&mut self, id: u16, codes: &[u8]) -> Answer {
+        let Some((filter, subscription)) =
+            self.subscriptions.iter_mut().find(|(_, s)| s.packet == id && s.state == State::Asked)
+        else {
+            return Answer::Fine;
+        };
+        let code = codes.first().copied().unwrap_or(0);
+        if code >= 0x80 {
+            return Answer::Refused { filter: filter.clone(), code };
+        }
+        subscription.state = State::Active;
+        let members = subscription.members.clone();
+        for number in members {
+            let Some(member) = self.members.get(&number) else { continue };
+            let active = |f: &TopicFilter| self.subscriptions.get(f).is_some_and(|s| s.state == State::Active);
+            if member.route.filters.iter().all(active) {
+                let resumed = self.resumed;
+                member.route.progress.send_if_modified(|progress| {
+                    let pending = *progress == Progress::Pending;
+                    if pending {
+                        *progress = Progress::Subscribed { resumed };
+                    }
+                    pending
+                });
+            }
+        }
+        Answer::Fine
+    }
+
+    /// Gives the numbers of subscriptions that ended.
+    pub(super) fn unsubscribed(&mut self, id: u16) -> Vec<u32> {
+        let Some(index) = self.subscriptions.values().position(|s| s.packet == id && s.state == State::Ending) else {
+            return Vec::new();
+        };
+        let draining = self.subscriptions[index].members.iter().any(|m| self.members.get(m).is_some_and(|m| m.route.drain));
+        if draining {
+            // What the broker has queued still comes.
+            return Vec::new();
+        }
+        let Some((_, ended)) = self.subscriptions.shift_remove_index(index) else { return Vec::new() };
+        self.by_number.remove(&ended.number);
+        for number in ended.members {
+            let gone = self.members.get(&number).is_some_and(|member| {
+                member.leaving && !member.route.filters.iter().any(|f| self.subscriptions.contains_key(f))
+            });
+            if gone {
+                self.members.remove(&number);
+            }
+        }
+        vec![ended.number]
+    }
+
+    /// Ends draining routes for which nothing comes any more.
+    pub(super) fn drained(&mut self, unacknowledged: usize) {
+        let quiet = self.last_message.is_none_or(|at| at.elapsed() >= QUIET);
+        let asked = self.subscriptions.values().all(|s| s.state == State::Ending);
+        if !quiet || !asked || unacknowledged > 0 || !self.online {
+            return;
+        }
+        let done: Vec<u64> = self.members.values().filter(|m| m.route.drain).map(|m| m.route.number).collect();
+        for number in done {
+            self.members.remove(&number);
+            self.forget(number);
+        }
+    }
+
+    /// Subscriptions that have been without a flow for too long, or hold too much for nobody: unsubscribes them.
+    pub(super) fn overdue(&mut self, linger: Duration, returned: impl Fn(u32) -> usize) -> Vec<u32> {
+        let mut ended = Vec::new();
+        for subscription in self.subscriptions.values_mut() {
+            let Some(since) = subscription.orphan else { continue };
+            let ending = matches!(subscription.state, State::Unwanted | State::Ending);
+            if !ending && (since.elapsed() >= linger || returned(subscription.number) > CROWDED) {
+                subscription.state = State::Unwanted;
+                self.dirty = true;
+                ended.push(subscription.number);
+            }
+        }
+        ended
+    }
+
+    /// Whether a subscription's messages may still find a flow.
+    pub(super) fn expects(&self, number: u32) -> bool {
+        let subscription = self.by_number.get(&number).and_then(|filter| self.subscriptions.get(filter));
+        subscription.is_some_and(|s| !matches!(s.state, State::Unwanted | State::Ending))
+    }
+
+    /// Collects the routes that a message is for, and gives the first subscription it came by; 0 if there is none.
+    pub(super) fn find(&self, publish: &Publish, routes: &mut Vec<u64>) -> u32 {
+        routes.clear();
+        let mut first = 0;
+        for number in &publish.subscriptions {
+            // Identifiers of an earlier life may name another filter by now.
+            let known = self.by_number.get(number).filter(|filter| filter.matches(&publish.topic));
+            if let Some(subscription) = known.and_then(|filter| self.subscriptions.get(filter)) {
+                subscription.add_to(routes, &mut first);
+            }
+        }
+        if first == 0 {
+            for (filter, subscription) in &self.subscriptions {
+                if filter.matches(&publish.topic) {
+                    subscription.add_to(routes, &mut first);
+                }
+            }
+        }
+        first
+    }
+
+    /// Gives a message to its routes.
+    pub(super) fn send(
+        &mut self,
+        routes: &[u64],
+        publish: Publish,
+        at: Instant,
+        slot: impl Fn(&Arc<Route>) -> Option<AckSlot>,
+        duplicate: bool,
+    ) {
+        self.last_message = Some(at);
+        let mut message = Message::new(publish.topic, publish.payload);
+        message.metadata = publish.properties;
+        let others = self.members.len() > 1;
+        let last = routes.len().saturating_sub(1);
+        for (i, number) in routes.iter().enumerate() {
+            let Some(member) = self.members.get(number) else { continue };
+            let message = if i == last { std::mem::take(&mut message) } else { message.clone() };
+            let slot = slot(&member.route);
+            if others && member.route.held() >= CROWDED {
+                member.route.is_in_the_way();
+            }
+            // A closed queue is a flow that is just ending: its slot comes back as returned.
+            drop(member.sender.send(Incoming { message, slot, at, duplicate }));
+        }
+    }
+}
