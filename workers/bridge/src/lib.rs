@@ -1,1 +1,7 @@
-//! Worker kinds application, bridge and connection: protocol bridges from templates
+//! Worker kinds that make bridges of templates: `application`, `bridge`, `connection`.
+
+pub mod connection;
+
+mod register;
+
+pub use register::register;
