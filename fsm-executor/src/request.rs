@@ -98,7 +98,8 @@ pub struct Attempt {
 
 /// Clean-up of one attempt that must await: run when the attempt is cancelled, after its future ended or was dropped.
 ///
-/// Clean-ups run one after the other, the last registered first, together for as long as the grace of the cancel. They don't run
+/// Clean-ups run one after the other, the last registered first, together for as long as the grace of the cancel; what is left
+/// then is still begun, but not waited for. They don't run
 /// after a timeout, a panic or an error, nor while an abandoned blocking action may still be at work.
 #[derive(Clone)]
 pub struct Cleanups {

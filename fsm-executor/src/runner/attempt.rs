@@ -97,17 +97,16 @@ impl<K: SlotKey> Shared<K> {
             Ok(future) if job.policy.blocking => self.on_thread(runner, &job, future, &token).await,
             Ok(future) => self.here(runner, &job, future, &token, began).await,
         };
-        let end = match end {
-            AttemptEnd::Abandoned(_) => end,
-            // Only a cancel that was asked for counts, not an action that cancels its own token.
-            end if token.is_cancelled() => match self.ending(&job) {
-                Some(ending) => {
-                    self.clean_up(runner, &job, &cleanups, ending).await;
-                    end.after_cancel()
-                }
-                None => end,
-            },
-            end => end,
+        // Only a cancel that was asked for counts, not an action that cancels its own token. Beside a thread that is still at work
+        // nothing is cleaned up.
+        let over = token.is_cancelled() && !matches!(end, AttemptEnd::Abandoned(_));
+        let ending = if over { self.ending(&job) } else { None };
+        let end = match ending {
+            Some(ending) => {
+                self.clean_up(runner, &job, &cleanups, ending).await;
+                end.after_cancel()
+            }
+            None => end,
         };
         drop(cleanups.close());
         (job, end, began)
