@@ -24,6 +24,28 @@ pub use config::{ConfigError, ErasedConfig};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
+impl Slot {
+    /// No place: a node that was never created because its spec can't be used.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
+/// An observation without its type: what the store and the API make JSON of, off the tick.
+pub trait ErasedObserved: Send + Sync {
+    /// The shared value itself.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// As JSON. A value that can't be serialised gives its error as a text.
+    fn to_value(&self) -> Value;
+}
+
+impl<O: serde::Serialize + Send + Sync + 'static> ErasedObserved for O {
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+    fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|error| Value::String(error.to_string()))
+    }
+}
+
 /// A state as its position in `State::ALL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct StateIndex(u8);
@@ -142,6 +164,8 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
     /// # Errors
     /// [`ConfigError`] names the field.
     fn read_config(&self, raw: &Value) -> Result<Arc<dyn ErasedConfig>, ConfigError>;
+    /// Whether a typed config is this kind's.
+    fn accepts(&self, config: &dyn ErasedConfig) -> bool;
     /// Whether the change needs a new incarnation.
     fn needs_restart(&self, new: &dyn ErasedConfig, old: &dyn ErasedConfig) -> bool;
     /// Derives the desired state. Pure.
@@ -178,10 +202,8 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
     fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> bool;
     /// Whether the cell holds an observation.
     fn has_observation(&self, slot: Slot) -> bool;
-    /// The last observation, typed behind `Any`.
-    fn observed(&self, slot: Slot) -> Option<Arc<dyn Any + Send + Sync>>;
-    /// The last observation as JSON.
-    fn observed_json(&self, slot: Slot) -> Option<Value>;
+    /// The last observation.
+    fn observed(&self, slot: Slot) -> Option<Arc<dyn ErasedObserved>>;
     /// A collection ready to run.
     fn collect_run(&mut self, slot: Slot, job: JobSpec) -> CollectRun;
     /// An action ready to run. An action of another kind gives an error when run.

@@ -16,8 +16,21 @@ pub const MAX_NAME_BYTES: usize = 63;
 /// assert!(ChildName::try_new("press-7").is_ok());
 /// assert!(ChildName::try_new("Press 7").is_err());
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Eq, PartialOrd, Ord, Serialize)]
 pub struct ChildName(Arc<str>);
+
+/// A shared name is equal to itself without reading it: big trees compare millions.
+impl PartialEq for ChildName {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl std::hash::Hash for ChildName {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 /// A name breaks the rule of [`ChildName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

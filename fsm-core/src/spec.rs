@@ -70,7 +70,6 @@ pub type KindName = Cow<'static, str>;
 
 /// A child's config: as it came, or typed once the engine has read it.
 #[derive(Clone)]
-#[non_exhaustive]
 pub enum ChildConfig {
     /// As rendered; deserialised once per change.
     Raw(Value),

@@ -1,1 +1,24 @@
-//! The sans-I/O composition engine for FSM workers, and its tokio driver
+//! The engine that runs trees of FSM workers, sans I/O, and the tokio driver that carries out what it decides.
+//!
+//! [`Engine`] takes [`Input`]s and gives [`Effects`]; it never awaits, spawns, reads a clock or touches a file. A driver feeds
+//! it. Reading order: the engine, what reaches it, what it wants done, what it plans, what it tells.
+
+mod cycles;
+mod effect;
+mod engine;
+mod event;
+mod fold;
+mod history;
+mod input;
+mod meter;
+mod plan;
+
+pub use effect::{Change, Effect, Effects, What};
+pub use engine::{
+    ActionView, Engine, EngineConfig, NodeView, ShutdownReport, Stopwatch, TickReport, TreeEntry,
+};
+pub use event::{Event, EventKind};
+pub use history::{HISTORY_LENGTH, HistoryEntry};
+pub use input::{CollectFailure, Command, CommandError, Input, Refusal};
+pub use meter::Meter;
+pub use plan::{CurrentChild, NeedsRestart, PlanEntry, PlanStep, ReconcilePlan, plan};

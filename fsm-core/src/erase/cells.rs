@@ -9,7 +9,7 @@ use super::config::read;
 use super::sealed::Sealed;
 use super::{
     ActionRun, CollectRun, Collected, ConfigError, DynAction, DynDecision, DynDesired, DynStep, DynWorker,
-    ErasedConfig, JobSpec, Slot, StateIndex, StateInfo,
+    ErasedConfig, ErasedObserved, JobSpec, Slot, StateIndex, StateInfo,
 };
 use crate::{
     Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError, Job,
@@ -129,6 +129,10 @@ impl<W: Worker> DynWorker for Cells<W> {
         }
     }
 
+    fn accepts(&self, config: &dyn ErasedConfig) -> bool {
+        config.as_any().is::<W::Config>()
+    }
+
     fn needs_restart(&self, new: &dyn ErasedConfig, old: &dyn ErasedConfig) -> bool {
         match (new.as_any().downcast_ref::<W::Config>(), old.as_any().downcast_ref::<W::Config>()) {
             (Some(new), Some(old)) => new.needs_restart(old),
@@ -209,13 +213,8 @@ impl<W: Worker> DynWorker for Cells<W> {
         self.cell(slot).observed.is_some()
     }
 
-    fn observed(&self, slot: Slot) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.cell(slot).observed.clone().map(|o| o as Arc<dyn Any + Send + Sync>)
-    }
-
-    fn observed_json(&self, slot: Slot) -> Option<Value> {
-        let observed = self.cell(slot).observed.as_ref()?;
-        Some(serde_json::to_value(observed).unwrap_or_else(|error| Value::String(error.to_string())))
+    fn observed(&self, slot: Slot) -> Option<Arc<dyn ErasedObserved>> {
+        self.cell(slot).observed.clone().map(|o| o as Arc<dyn ErasedObserved>)
     }
 
     fn collect_run(&mut self, slot: Slot, job: JobSpec) -> CollectRun {

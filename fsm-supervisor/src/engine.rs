@@ -1,0 +1,532 @@
+//! The engine: a tree of nodes, what reached them, what is due, and what to do about it. It decides; drivers do.
+//!
+//! It never awaits, spawns, reads a clock, draws a random number or touches a file. A tick costs what changed: `next` is
+//! pure, so a node whose inputs have no new generation is not asked again.
+
+mod act;
+mod arena;
+mod command;
+mod decide;
+mod derive;
+mod due;
+mod fault;
+mod flags;
+mod goals;
+mod inspect;
+mod leave;
+mod members;
+mod observe;
+mod spread;
+mod wheel;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fsm_core::erase::{DynWorker, Slot};
+use fsm_core::{
+    ActionId, CauseId, ChildSpec, Generation, Identity, Moment, NodeId, NodePath, Policy, Reason, Registry,
+    Vars,
+};
+
+use indexmap::IndexMap;
+
+use crate::effect::{Change, Effect, Effects, What};
+use crate::event::{Event, EventKind};
+use crate::history::HistoryEntry;
+use crate::input::{CommandError, Input};
+use crate::meter::Meter;
+use arena::{Arena, Family, NONE};
+use due::Due;
+use flags::Flags;
+use wheel::{Entry, Timer, Wheel};
+
+pub use inspect::{ActionView, NodeView, TreeEntry};
+pub use leave::ShutdownReport;
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// The pace of a state that acts, and the upper bound of reaction (S-1).
+    pub tick_interval: Duration,
+    /// Jitter and sampling are hashes of this, the path and the attempt; the driver chooses it.
+    pub seed: u64,
+    /// Wall-clock time at [`Moment::ZERO`], in milliseconds since 1970 UTC.
+    pub epoch_ms: u64,
+    /// Clean nodes are asked again by sampling, and a different answer is reported. On in debug builds and in simulation.
+    pub check_purity: bool,
+    /// How long a cancelled action may clean up before its future is dropped (A-5).
+    pub cancel_grace: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            tick_interval: Duration::from_secs(1),
+            seed: 0,
+            epoch_ms: 0,
+            check_purity: cfg!(debug_assertions),
+            cancel_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Measures the engine's own work. It feeds metrics and events only, never a decision.
+pub trait Stopwatch {
+    /// Nanoseconds since an arbitrary start. Stands still in the simulation.
+    fn nanos(&self) -> u64;
+}
+
+/// A stopwatch that stands still.
+impl Stopwatch for () {
+    fn nanos(&self) -> u64 {
+        0
+    }
+}
+
+/// What one tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TickReport {
+    /// Nodes that were due and looked at.
+    pub visited: u64,
+    /// Of these, how often `next` or `stop` was asked.
+    pub evaluated: u64,
+    /// How long it took, by the stopwatch.
+    pub nanos: u64,
+}
+
+/// The tree and everything that decides about it.
+///
+/// ```
+/// use fsm_core::{ChildSpec, Moment, Registry, Vars};
+/// use fsm_supervisor::{Effects, Engine, EngineConfig, Input};
+/// let mut engine = Engine::new(Registry::new(), EngineConfig::default());
+/// let root = ChildSpec::try_new("edge-01", "no-such-kind").unwrap();
+/// engine.handle(Input::Root { spec: root.into(), global: Vars::new().into() }, Moment::ZERO).unwrap();
+/// engine.tick(Moment::ZERO, &mut Effects::new(), &());
+/// let path = "/edge-01".parse().unwrap();
+/// assert!(engine.node(&path).unwrap().reason.contains("no-such-kind"));
+/// ```
+pub struct Engine {
+    config: EngineConfig,
+    kinds: Vec<Box<dyn DynWorker>>,
+    names: BTreeMap<&'static str, u16>,
+    arena: Arena,
+    root: Option<NodeId>,
+    root_spec: Option<Arc<ChildSpec>>,
+    global: Arc<Vars>,
+    due: Due,
+    wheel: Wheel,
+    fired: Vec<Entry>,
+    now: Moment,
+    ticks: u64,
+    next_action: ActionId,
+    cause: CauseId,
+    /// What is remembered of paths that are not in the tree at present; bounded.
+    known: IndexMap<NodePath, Known>,
+    stopping: Option<leave::Stopping>,
+    folds: crate::fold::Folds,
+    /// The visited node and the wake-up it had booked before its visit.
+    armed: (u32, Moment),
+    /// Supervisors that the present tick went below.
+    spread: Vec<u32>,
+    /// What the present tick did so far.
+    report: TickReport,
+    meter: Meter,
+    /// Effects that inputs caused between ticks.
+    pending: Vec<Effect>,
+}
+
+/// What outlives the incarnations of a path.
+#[derive(Debug, Clone)]
+struct Known {
+    starts: u32,
+    created_at: u64,
+    stopped_by: Option<Arc<str>>,
+}
+
+impl Engine {
+    /// An empty tree over these kinds.
+    #[must_use]
+    pub fn new(registry: Registry, config: EngineConfig) -> Self {
+        let (kinds, aliases) = registry.into_parts();
+        let mut names: BTreeMap<&'static str, u16> =
+            kinds.iter().enumerate().map(|(index, kind)| (kind.kind(), index as u16)).collect();
+        for (alias, kind) in aliases {
+            if let Some(index) = names.get(kind).copied() {
+                names.insert(alias, index);
+            }
+        }
+        let meter = Meter::new(&kinds);
+        Self {
+            config,
+            kinds,
+            names,
+            arena: Arena::default(),
+            root: None,
+            root_spec: None,
+            global: Arc::default(),
+            due: Due::default(),
+            wheel: Wheel::new(),
+            fired: Vec::new(),
+            now: Moment::ZERO,
+            ticks: 0,
+            next_action: ActionId::default(),
+            cause: CauseId::default(),
+            known: IndexMap::new(),
+            stopping: None,
+            folds: crate::fold::Folds::default(),
+            armed: (NONE, Moment::FAR),
+            spread: Vec::new(),
+            report: TickReport::default(),
+            meter,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Takes what reached the tree. Cheap: it marks nodes as due; the tick does the work. A late message is dropped.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the input is a command that can't be carried out.
+    pub fn handle(&mut self, input: Input, now: Moment) -> Result<(), CommandError> {
+        self.now = self.now.max(now);
+        self.cause = self.cause.next();
+        match input {
+            Input::Observed { node, started, taken, generation, result } => {
+                self.observed(node, started, taken, generation, result);
+            }
+            Input::Pushed { node, taken, value } => self.pushed(node, taken, value),
+            Input::ActionStarted { node, id } => self.action_started(node, id),
+            Input::ActionEnded { node, report } => self.action_ended(node, report),
+            Input::ActionRefused { node, id, why } => self.action_refused(node, id, why),
+            Input::Root { spec, global } => self.set_root(spec, global),
+            Input::Command(command) => return self.command(command),
+        }
+        Ok(())
+    }
+
+    /// Visits every due node once, in (depth, declared order). What becomes due behind the cursor waits for the next call,
+    /// which [`next_wake`](Self::next_wake) asks for at once.
+    pub fn tick(&mut self, now: Moment, effects: &mut Effects, stopwatch: &dyn Stopwatch) -> TickReport {
+        self.now = self.now.max(now);
+        self.ticks += 1;
+        self.report = TickReport::default();
+        let began = stopwatch.nanos();
+        self.fire_timers();
+        let mut slowest = (0, NONE);
+        let mut depth = 0;
+        while depth < self.due.depth() {
+            let nodes = self.due.take(depth, &self.arena);
+            self.visit_level(&nodes, stopwatch, &mut slowest);
+            self.due.recycle(depth, nodes);
+            depth += 1;
+        }
+        let ended = stopwatch.nanos();
+        self.flush_spread();
+        self.report.nanos = ended.saturating_sub(began);
+        self.overrun(slowest.1);
+        if self.config.check_purity {
+            self.check_purity();
+        }
+        for effect in self.pending.drain(..) {
+            effects.push(effect);
+        }
+        self.meter.tick(&self.report, self.arena.len());
+        self.report
+    }
+
+    /// When to tick next: now while anything is due, else the earliest deadline, or never.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Moment> {
+        if !self.due.is_empty() || !self.pending.is_empty() {
+            return Some(self.now);
+        }
+        self.wheel.next()
+    }
+
+    /// How many nodes live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Whether no node lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arena.len() == 0
+    }
+
+    /// What was counted since the last flush; the driver gives it to the metrics.
+    pub fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+
+    /// Marks every node as due, as if all their inputs had changed. For benchmarks and for operators who mistrust the memory.
+    pub fn invalidate_all(&mut self) {
+        self.cause = self.cause.next();
+        let all: Vec<u32> = self.arena.indices().collect();
+        for index in all {
+            self.mark(index);
+        }
+    }
+
+    /// Visits the due nodes of one depth, family by family, reading the stopwatch once per family.
+    fn visit_level(&mut self, nodes: &[u32], stopwatch: &dyn Stopwatch, slowest: &mut (u64, u32)) {
+        let mut at = 0;
+        let mut before = stopwatch.nanos();
+        while at < nodes.len() {
+            let parent = self.arena.hot(nodes[at]).parent;
+            let start = at;
+            while at < nodes.len() && self.arena.hot(nodes[at]).parent == parent {
+                self.visit(nodes[at], stopwatch);
+                at += 1;
+            }
+            let after = stopwatch.nanos();
+            let took = after.saturating_sub(before) / (at - start) as u64;
+            if took >= slowest.0 {
+                *slowest = (took, nodes[start]);
+            }
+            if parent != NONE {
+                self.note_spread(parent, before, after);
+            }
+            before = after;
+        }
+    }
+
+    /// One node's turn: derive → membership → gates → `next` or `stop` → apply → goals of children (S-2).
+    fn visit(&mut self, index: u32, stopwatch: &dyn Stopwatch) {
+        let hot = self.arena.hot_mut(index);
+        if hot.incarnation.get() == 0 || !hot.flags.take(Flags::DUE) {
+            return;
+        }
+        self.report.visited += 1;
+        self.retry_derive_in_time(index);
+        let hot = self.arena.hot(index);
+        if hot.flags.has(Flags::DERIVE) && !self.leaves(index) {
+            self.derive(index, stopwatch);
+        }
+        if self.arena.hot(index).flags.has(Flags::MEMBERS) {
+            self.reconcile(index, stopwatch);
+        }
+        self.decide(index);
+        if self.arena.hot(index).incarnation.get() != 0 && self.arena.cold(index).supervisor.is_some() {
+            self.goals_of_children(index);
+        }
+    }
+
+    /// Puts a node on the due list, for the present cause.
+    fn mark(&mut self, index: u32) {
+        self.arena.hot_mut(index).flags.set(Flags::NEWS);
+        self.mark_self(index);
+    }
+
+    /// The same when nothing is new but the node's own state.
+    fn mark_self(&mut self, index: u32) {
+        let hot = self.arena.hot_mut(index);
+        if !hot.flags.has(Flags::DUE) {
+            hot.flags.set(Flags::DUE);
+            let depth = hot.depth as usize;
+            self.due.push(depth, index);
+            self.arena.cold_mut(index).cause = self.cause;
+        }
+    }
+
+    /// Marks the parent, because it sees something new of this node.
+    fn mark_parent(&mut self, index: u32) {
+        let parent = self.arena.hot(index).parent;
+        if parent != NONE {
+            self.mark(parent);
+        }
+    }
+
+    /// Books a visit at `at`, or earlier when one is booked already.
+    fn wake_by(&mut self, index: u32, at: Moment) {
+        let node = self.arena.id(index);
+        let hot = self.arena.hot_mut(index);
+        if at < hot.wake_at {
+            hot.wake_at = at;
+            // The same moment as before is in the wheel already.
+            if self.armed != (index, at) {
+                self.wheel.arm(at, node, Timer::Wake);
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.wheel.advance(self.now, &mut fired);
+        for entry in fired.drain(..) {
+            if !self.arena.lives(entry.node) {
+                continue;
+            }
+            let index = entry.node.index() as u32;
+            match entry.timer {
+                Timer::Wake => {
+                    let hot = self.arena.hot_mut(index);
+                    if hot.wake_at == entry.at {
+                        hot.wake_at = Moment::FAR;
+                        self.cause = self.cause.next();
+                        self.mark(index);
+                    }
+                }
+                Timer::Collect => {
+                    let hot = self.arena.hot(index);
+                    if hot.collect_at == entry.at && !hot.flags.has(Flags::COLLECTING) {
+                        self.collect_due(index);
+                    }
+                }
+                Timer::Fresh => self.check_fresh(index),
+            }
+        }
+        self.fired = fired;
+    }
+
+    /// The policy of a node.
+    fn policy(&self, index: u32) -> &Policy {
+        match &self.arena.cold(index).policy {
+            Some(policy) => policy,
+            None => self.kinds[self.arena.hot(index).kind as usize].policy(),
+        }
+    }
+
+    fn state_name(&self, index: u32) -> &'static str {
+        let hot = self.arena.hot(index);
+        match hot.slot {
+            Slot::NONE => "",
+            _ => self.kinds[hot.kind as usize].states()[hot.state.get()].name,
+        }
+    }
+
+    fn kind_name(&self, index: u32) -> &'static str {
+        let hot = self.arena.hot(index);
+        match hot.slot {
+            Slot::NONE => "invalid",
+            _ => self.kinds[hot.kind as usize].kind(),
+        }
+    }
+
+    fn identity(&self, index: u32) -> Identity {
+        let cold = self.arena.cold(index);
+        Identity::new(
+            self.arena.path(index),
+            self.kind_name(index),
+            self.arena.id(index),
+            cold.created_at,
+            cold.starts,
+        )
+    }
+
+    fn family(&self, node: u32) -> Family<'_> {
+        Family { arena: &self.arena, kinds: &self.kinds, node }
+    }
+
+    fn emit(&mut self, index: u32, kind: EventKind) {
+        let path = self.arena.path(index);
+        self.emit_at(path, kind);
+    }
+
+    fn emit_at(&mut self, path: NodePath, kind: EventKind) {
+        let event = Event { at: self.now, cause: self.cause, path, kind, folded: 0 };
+        if let Some(event) = self.folds.pass(event) {
+            self.pending.push(Effect::Emit(event));
+        }
+    }
+
+    fn persist(&mut self, index: u32, what: What) {
+        let change = Change {
+            path: self.arena.path(index),
+            incarnation: self.arena.hot(index).incarnation,
+            at: self.now,
+            cause: self.arena.cold(index).cause,
+            what,
+        };
+        self.pending.push(Effect::Persist(change));
+    }
+
+    /// Remembers why a node is where it is. A new text is history, is stored, and is news for the parent; new arguments are not.
+    fn explain(&mut self, index: u32, reason: Reason) {
+        let same_text = self.arena.cold(index).reason.same_text(&reason);
+        if same_text {
+            let cold = self.arena.cold_mut(index);
+            if cold.reason != reason {
+                cold.reason = reason;
+            }
+            return;
+        }
+        self.arena.cold_mut(index).reason = reason;
+        self.remember(index, None);
+        self.persist_state(index);
+        self.mark_parent(index);
+    }
+
+    /// Writes the present state and reason into the history.
+    fn remember(&mut self, index: u32, action: Option<&'static str>) {
+        let state = self.state_name(index);
+        let at = self.now;
+        let cold = self.arena.cold_mut(index);
+        let entry = HistoryEntry { action, ..HistoryEntry::new(at, cold.cause, state, cold.reason.clone()) };
+        cold.history.push(entry);
+    }
+
+    fn persist_state(&mut self, index: u32) {
+        let what = What::State {
+            state: self.state_name(index),
+            phase: self.arena.hot(index).effective,
+            reason: self.arena.cold(index).reason.clone(),
+        };
+        self.persist(index, what);
+    }
+
+    /// A number in 0..1 that depends on the seed, the path and an attempt only.
+    fn chance(&self, index: u32, attempt: u64) -> f64 {
+        let id = self.arena.path(index);
+        let mut hash = self.config.seed ^ 0x9e37_79b9_7f4a_7c15;
+        for byte in id.as_str().bytes().chain(attempt.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        // The upper bits of an FNV hash are its good ones.
+        (hash >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// `base` doubled `failures - 1` times, at most `cap`, ±20 % (S-14).
+    fn back_off(&self, index: u32, failures: u32, base: Duration, cap: Duration) -> Duration {
+        let doubled =
+            base.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(cap);
+        doubled.mul_f64(0.8 + 0.4 * self.chance(index, u64::from(failures))).min(cap)
+    }
+
+    fn overrun(&mut self, slowest: u32) {
+        let took = Duration::from_nanos(self.report.nanos);
+        if took > self.config.tick_interval / 10 {
+            self.meter.overrun();
+            if slowest != NONE && self.arena.hot(slowest).incarnation.get() != 0 {
+                self.emit(slowest, EventKind::TickOverrun { took });
+            }
+        }
+    }
+
+    fn set_root(&mut self, spec: Arc<ChildSpec>, global: Arc<Vars>) {
+        let global_changed = !Arc::ptr_eq(&self.global, &global) && self.global != global;
+        if global_changed {
+            self.global = global;
+            let all: Vec<u32> = self.arena.indices().collect();
+            for index in all {
+                self.arena.hot_mut(index).flags.set(Flags::DERIVE);
+                self.mark(index);
+            }
+        }
+        self.change_root(spec);
+    }
+}
+
+/// Time before a failed evaluation, derive or creation is tried again: 1 s doubling to 60 s (S-14, design of pace).
+pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
+/// The end of that doubling.
+pub(crate) const BACK_OFF_CAP: Duration = Duration::from_secs(60);
+/// Moves in a row without any new input but the state itself, after which a node waits one interval.
+pub(crate) const LIVELOCK_MOVES: u8 = 8;
+
+/// The first generation of a desired state.
+pub(crate) const FIRST: Generation = Generation::new(1);

@@ -1,0 +1,157 @@
+//! What operators ask for.
+
+use std::sync::Arc;
+
+use fsm_core::{ChildName, ChildSpec, NodePath};
+
+use super::Engine;
+use super::flags::Flags;
+use crate::effect::What;
+use crate::event::EventKind;
+use crate::input::{Command, CommandError};
+
+impl Engine {
+    pub(super) fn command(&mut self, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::Stop { path, who } => self.override_stop(&path, who),
+            Command::Start { path, who } => self.override_start(&path, who),
+            Command::Restart { path, who } => {
+                let index = self.asked(&path, who, "restart")?;
+                self.restart(index, "asked by an operator");
+                if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
+                    // An operator who asks for it doesn't wait for a back-off.
+                    trouble.restart_at = None;
+                }
+                Ok(())
+            }
+            Command::Retry { path, who } => {
+                let index = self.asked(&path, who, "retry")?;
+                self.retry(index);
+                Ok(())
+            }
+            Command::Collect { path } => {
+                let index = self.find(&path)?;
+                if !self.collects(index) {
+                    return Err(CommandError::NotNow {
+                        path,
+                        why: "nothing is collected from it at present",
+                    });
+                }
+                self.collect_again(index);
+                Ok(())
+            }
+            Command::Act { path, action, who } => {
+                let index = self.asked(&path, who, action.name())?;
+                self.act_on_request(index, action)
+            }
+            Command::Upsert { parent, spec, who } => self.upsert(&parent, &spec, who),
+            Command::Delete { parent, name, who } => self.delete(&parent, &name, who),
+            Command::Shutdown { within } => {
+                self.shut_down(within);
+                Ok(())
+            }
+            Command::Force => {
+                self.force_all();
+                Ok(())
+            }
+        }
+    }
+
+    /// The living node at this path.
+    pub(super) fn find(&self, path: &NodePath) -> Result<u32, CommandError> {
+        self.root
+            .filter(|root| self.arena.lives(*root))
+            .and_then(|root| self.arena.find(root.index() as u32, path))
+            .filter(|index| self.arena.hot(*index).incarnation.get() != 0)
+            .ok_or_else(|| CommandError::NoSuchNode { path: path.clone() })
+    }
+
+    fn asked(&mut self, path: &NodePath, who: Arc<str>, what: &str) -> Result<u32, CommandError> {
+        let index = self.find(path)?;
+        self.emit(index, EventKind::Command { who, what: Arc::from(what) });
+        Ok(index)
+    }
+
+    fn override_stop(&mut self, path: &NodePath, who: Arc<str>) -> Result<(), CommandError> {
+        let index = self.asked(path, Arc::clone(&who), "stop")?;
+        self.arena.cold_mut(index).trouble.get_or_insert_default().stopped_by = Some(Arc::clone(&who));
+        self.persist(index, What::Override { stopped_by: Some(Arc::clone(&who)) });
+        self.emit(index, EventKind::OverrideSet { who });
+        self.aim(index);
+        self.mark(index);
+        Ok(())
+    }
+
+    fn override_start(&mut self, path: &NodePath, who: Arc<str>) -> Result<(), CommandError> {
+        let index = self.asked(path, Arc::clone(&who), "start")?;
+        self.clear_override(index, who);
+        Ok(())
+    }
+
+    pub(super) fn clear_override(&mut self, index: u32, who: Arc<str>) {
+        let stopped = self.arena.cold_mut(index).trouble.as_mut().and_then(|t| t.stopped_by.take());
+        if stopped.is_some() {
+            self.persist(index, What::Override { stopped_by: None });
+            self.emit(index, EventKind::OverrideCleared { who });
+            self.aim(index);
+            self.mark(index);
+        }
+    }
+
+    fn retry(&mut self, index: u32) {
+        self.forgive(index);
+        self.arena.hot_mut(index).flags.set(Flags::DERIVE);
+        self.aim(index);
+        if self.collects(index) {
+            self.collect_again(index);
+        }
+        self.mark(index);
+    }
+
+    fn upsert(&mut self, parent: &NodePath, spec: &ChildSpec, who: Arc<str>) -> Result<(), CommandError> {
+        let index = self.find(parent)?;
+        let path = parent.join(&spec.name);
+        let typed = self.type_spec(index, spec);
+        if let Some(fault) = &typed.fault {
+            return Err(CommandError::BadSpec { path, why: fsm_core::chain(&**fault) });
+        }
+        let supervisor = self.arena.cold_mut(index).supervisor.get_or_insert_default();
+        if supervisor.specs.get(spec.name.as_str()).is_some() {
+            return Err(CommandError::Declared { path });
+        }
+        let typed = Arc::new(typed);
+        let present = supervisor.children.get(spec.name.as_str()).copied();
+        supervisor.dynamic.insert(spec.name.clone(), Arc::clone(&typed));
+        self.emit(index, EventKind::Command { who, what: format!("upsert {}", spec.name).into() });
+        match present.filter(|id| self.arena.lives(*id)).map(|id| id.index() as u32) {
+            Some(child) if self.arena.hot(child).flags.has(Flags::LEAVING) => {}
+            Some(child) if self.arena.cold(child).spec.kind != typed.kind => self.leave(child),
+            Some(child) => self.update(child, typed),
+            None => {
+                self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+                self.mark(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, parent: &NodePath, name: &ChildName, who: Arc<str>) -> Result<(), CommandError> {
+        let index = self.find(parent)?;
+        let path = parent.join(name);
+        let supervisor = self.arena.cold_mut(index).supervisor.as_mut();
+        let Some(supervisor) = supervisor else { return Err(CommandError::NoSuchNode { path }) };
+        if supervisor.dynamic.shift_remove(name).is_none() {
+            return Err(if supervisor.specs.get(name.as_str()).is_some() {
+                CommandError::Declared { path }
+            } else {
+                CommandError::NoSuchNode { path }
+            });
+        }
+        let child = supervisor.children.get(name).copied().filter(|id| self.arena.lives(*id));
+        self.emit(index, EventKind::Command { who, what: format!("delete {name}").into() });
+        if let Some(child) = child {
+            self.leave(child.index() as u32);
+        }
+        Ok(())
+    }
+}

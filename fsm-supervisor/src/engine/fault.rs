@@ -1,0 +1,160 @@
+//! Panics and restarts: a failure stays with its node, and nothing is tried in a tight loop or given up for ever.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use fsm_core::{DeriveError, DeriveErrorKind, Moment};
+
+use super::flags::Flags;
+use super::{BACK_OFF, BACK_OFF_CAP, Engine};
+use crate::event::EventKind;
+
+/// The text of a caught panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
+    match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => Arc::from(*text),
+        (None, Some(text)) => Arc::from(text.as_str()),
+        (None, None) => Arc::from("a panic without a text"),
+    }
+}
+
+impl Engine {
+    /// `derive`, `next` or `stop` panicked. Nothing of the node has changed yet, and nothing will but this.
+    pub(super) fn panicked(&mut self, index: u32, place: &'static str, panic: &(dyn Any + Send)) {
+        let text = panic_text(panic);
+        let kind = self.arena.hot(index).kind;
+        self.meter.panic(kind, place, &text);
+        self.emit(index, EventKind::Panic { r#where: place, text: Arc::clone(&text) });
+        let (maximum, window) = (self.policy(index).max_panics, self.policy(index).panic_window);
+        let now = self.now;
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        trouble.panics.retain(|at| now.since(*at) < window);
+        trouble.panics.push(now);
+        let panics = trouble.panics.len();
+        let wait = self.back_off(index, panics as u32, BACK_OFF, BACK_OFF_CAP);
+        let at = now + wait;
+        if panics >= maximum as usize && !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
+            self.arena.hot_mut(index).flags.set(Flags::PANIC_OPEN);
+            self.meter.circuit(kind, 1);
+            self.emit(index, EventKind::CircuitOpened { panics });
+            self.refresh(index);
+        }
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        match place {
+            "derive" => {
+                trouble.derive_retry = Some(at);
+                let error = DeriveError::new(DeriveErrorKind::Other, format!("derive panicked: {text}"));
+                self.set_invalid(index, error);
+            }
+            "stop" => {
+                trouble.stop_retry = Some(at);
+                self.hold(index, ("stop panicked: {}; it is asked again at {}", text, at));
+            }
+            _ => {
+                trouble.not_before = at;
+                self.hold(index, ("next panicked: {}; it is asked again at {}", text, at));
+            }
+        }
+        self.wake_by(index, at);
+    }
+
+    /// Closes the panic circuit when its window is empty.
+    pub(super) fn close_circuit_in_time(&mut self, index: u32) {
+        if !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
+            return;
+        }
+        let closes = self.circuit_closes(index);
+        if self.now >= closes {
+            self.close_circuit(index);
+        }
+    }
+
+    fn circuit_closes(&self, index: u32) -> Moment {
+        let window = self.policy(index).panic_window;
+        let last = self.arena.cold(index).trouble.as_ref().and_then(|t| t.panics.last().copied());
+        last.map_or(Moment::ZERO, |last| last + window)
+    }
+
+    fn close_circuit(&mut self, index: u32) {
+        let hot = self.arena.hot_mut(index);
+        if !hot.flags.take(Flags::PANIC_OPEN) {
+            return;
+        }
+        hot.flags.set(Flags::DERIVE);
+        let kind = hot.kind;
+        if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
+            trouble.panics.clear();
+            trouble.not_before = Moment::ZERO;
+        }
+        self.meter.circuit(kind, -1);
+        self.emit(index, EventKind::CircuitClosed);
+        self.refresh(index);
+        self.mark(index);
+    }
+
+    /// Books the next look that its troubles ask for, so that nothing waits for ever (J4).
+    pub(super) fn wake_for_trouble(&mut self, index: u32) {
+        let Some(trouble) = &self.arena.cold(index).trouble else { return };
+        let mut at = trouble.derive_retry.unwrap_or(Moment::FAR);
+        if trouble.not_before > self.now {
+            at = at.min(trouble.not_before);
+        }
+        if self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
+            at = at.min(self.circuit_closes(index));
+        }
+        if at != Moment::FAR {
+            self.wake_by(index, at);
+        }
+    }
+
+    /// A derive that failed is due again.
+    pub(super) fn retry_derive_in_time(&mut self, index: u32) {
+        let now = self.now;
+        let Some(trouble) = self.arena.cold_mut(index).trouble.as_mut() else { return };
+        if trouble.derive_retry.is_some_and(|at| at <= now) {
+            trouble.derive_retry = None;
+            self.arena.hot_mut(index).flags.set(Flags::DERIVE);
+        }
+    }
+
+    /// Its spec or variables changed, or an operator asks: back-offs end, and the panic circuit closes.
+    pub(super) fn forgive(&mut self, index: u32) {
+        self.close_circuit(index);
+        self.arena.cold_mut(index).failures = 0;
+        if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
+            trouble.derive_retry = None;
+            trouble.stop_retry = None;
+            trouble.restart_at = None;
+            trouble.not_before = Moment::ZERO;
+            trouble.restarts.clear();
+        }
+        if let Some(activity) = &mut self.arena.cold_mut(index).activity {
+            activity.acted_at = None;
+        }
+    }
+
+    /// Stops this incarnation and starts another one, later each time (S-21, S-22).
+    pub(super) fn restart(&mut self, index: u32, cause: &'static str) {
+        if self.arena.hot(index).flags.has(Flags::LEAVING) {
+            return;
+        }
+        let budget = self.policy(index).restart;
+        let now = self.now;
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        trouble.restarts.retain(|at| now.since(*at) < budget.window);
+        trouble.restarts.push(now);
+        let restarts = trouble.restarts.len();
+        let spent = restarts > budget.max_restarts as usize;
+        let back_off =
+            if spent { budget.cap } else { self.back_off(index, restarts as u32, budget.base, budget.cap) };
+        self.arena.cold_mut(index).trouble.get_or_insert_default().restart_at = Some(now + back_off);
+        let kind = self.arena.hot(index).kind;
+        self.meter.restart(kind, cause, spent);
+        self.emit(index, EventKind::Restart { cause, back_off });
+        if spent {
+            self.emit(index, EventKind::BudgetSpent { restarts });
+        }
+        self.arena.hot_mut(index).flags.set(Flags::RESTARTING);
+        self.leave(index);
+    }
+}

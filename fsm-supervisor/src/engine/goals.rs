@@ -1,0 +1,168 @@
+//! What the engine wants of each node: run, stop, or leave; worked out from its parent's goal and its own conditions.
+
+use std::sync::Arc;
+
+use fsm_core::{Condition, Goal, Moment, Phase, Reason, Target};
+
+use super::Engine;
+use super::arena::NONE;
+use super::flags::Flags;
+
+impl Engine {
+    /// Works out a node's goal and, when it changed, sets the node on its way.
+    pub(super) fn aim(&mut self, index: u32) {
+        let (goal, _) = self.wanted(index);
+        let before = self.arena.hot(index).goal;
+        if goal == before {
+            return;
+        }
+        self.arena.hot_mut(index).goal = goal;
+        self.arena.hot_mut(index).flags.set(Flags::GOALS);
+        match goal {
+            Goal::Run => self.set_off(index),
+            Goal::Stop | Goal::Remove => {
+                if before == Goal::Run {
+                    self.cancel_action(index);
+                }
+            }
+        }
+        self.mark(index);
+    }
+
+    /// The goal, and why it isn't to run.
+    pub(super) fn wanted(&self, index: u32) -> (Goal, Option<Reason>) {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        if hot.flags.has(Flags::LEAVING) {
+            return (Goal::Remove, None);
+        }
+        if self.stopping.is_some() {
+            return (Goal::Stop, Some(Reason::new("the tree is shutting down")));
+        }
+        if hot.parent != NONE {
+            match self.arena.hot(hot.parent).goal {
+                Goal::Run => {}
+                Goal::Stop => return (Goal::Stop, Some(Reason::new("its parent is stopped"))),
+                Goal::Remove => return (Goal::Remove, None),
+            }
+        }
+        if let Some(trouble) = &cold.trouble {
+            if let Some(who) = &trouble.stopped_by {
+                return (Goal::Stop, Some(Reason::from(("stopped by {}: `start` ends it", who))));
+            }
+            if let Some(at) = trouble.restart_at.filter(|at| self.now < *at) {
+                return (
+                    Goal::Stop,
+                    Some(Reason::from(("restarts at {} (restart {})", at, trouble.restarts.len()))),
+                );
+            }
+        }
+        if !cold.spec.enabled {
+            return (Goal::Stop, Some(Reason::new("disabled in its spec")));
+        }
+        if cold.target == Target::Stopped {
+            return (Goal::Stop, Some(Reason::new("its desired state is stopped")));
+        }
+        self.wanted_among_siblings(index)
+    }
+
+    /// `start_when` and `depends_on`.
+    fn wanted_among_siblings(&self, index: u32) -> (Goal, Option<Reason>) {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        let Some(extras) = cold.spec.extras.as_ref().filter(|_| hot.parent != NONE) else {
+            return (Goal::Run, None);
+        };
+        let parent = self.arena.hot(hot.parent);
+        let state = self.state_name(hot.parent);
+        if !extras.start_when.holds(state, parent.phase) {
+            return (Goal::Stop, Some(Reason::from(("held while its parent is {}", state))));
+        }
+        for dependency in &extras.depends_on {
+            if self.is_met(hot.parent, dependency.child.as_str(), dependency.condition) {
+                continue;
+            }
+            // A later loss doesn't stop what runs, unless it is said to.
+            if hot.goal == Goal::Run && !dependency.stop_when_unmet {
+                continue;
+            }
+            let name = Arc::clone(dependency.child.shared());
+            return (
+                Goal::Stop,
+                Some(Reason::from(("waiting until {} is {}", name, dependency.condition.as_str()))),
+            );
+        }
+        (Goal::Run, None)
+    }
+
+    fn is_met(&self, parent: u32, sibling: &str, condition: Condition) -> bool {
+        let sibling =
+            self.arena.cold(parent).supervisor.as_ref().and_then(|s| s.children.get(sibling).copied());
+        let Some(sibling) = sibling.filter(|id| self.arena.lives(*id)) else { return false };
+        let hot = self.arena.hot(sibling.index() as u32);
+        match condition {
+            Condition::Started => hot.flags.has(Flags::STARTED),
+            Condition::Healthy => hot.effective == Phase::Running,
+            Condition::Completed => hot.effective == Phase::Completed,
+        }
+    }
+
+    /// A node that was held or stopped is to run.
+    fn set_off(&mut self, index: u32) {
+        if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
+            trouble.stop_deadline = None;
+            trouble.stop_retry = None;
+        }
+        if self.arena.hot(index).flags.has(Flags::FORCED) {
+            // What a forced worker left behind is not trusted: it runs as a new incarnation.
+            self.reincarnate(index);
+            return;
+        }
+        // While it rested nobody looked: only what is seen from now on counts.
+        let now = self.now;
+        let rested = self.is_at_rest(index);
+        let hot = self.arena.hot_mut(index);
+        if rested && hot.flags.take(Flags::OBSERVED) {
+            hot.flags.clear(Flags::STALE);
+            hot.taken = now;
+            self.refresh(index);
+        }
+    }
+
+    /// Works out the goals of all children.
+    pub(super) fn goals_of_children(&mut self, index: u32) {
+        let all = self.arena.hot_mut(index).flags.take(Flags::GOALS);
+        let mut at = 0;
+        loop {
+            let supervisor = self.arena.cold(index).supervisor.as_deref();
+            let child = supervisor.and_then(|s| {
+                if all { s.children.get_index(at).map(|(_, id)| *id) } else { s.gated.get(at).copied() }
+            });
+            let Some(child) = child else { break };
+            if self.arena.lives(child) {
+                self.aim(child.index() as u32);
+            }
+            at += 1;
+        }
+    }
+
+    /// The first child that still lives it up, in reverse declared order: who is to stop first.
+    pub(super) fn first_awake_child(&self, index: u32) -> Option<u32> {
+        let supervisor = self.arena.cold(index).supervisor.as_deref()?;
+        if supervisor.awake == 0 {
+            return None;
+        }
+        let awake = |id: &&fsm_core::NodeId| self.arena.lives(**id) && !self.is_at_rest(id.index() as u32);
+        supervisor.children.values().rev().find(awake).map(|id| id.index() as u32)
+    }
+
+    /// Until when this node has to have stopped; set when it is first asked for.
+    pub(super) fn stop_deadline(&mut self, index: u32) -> Moment {
+        let depth = self.arena.hot(index).depth;
+        let timeout = self.policy(index).stop_timeout;
+        let own = self.now + timeout;
+        let share = self.stopping.as_ref().map_or(Moment::FAR, |stopping| stopping.share(depth));
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        let deadline = trouble.stop_deadline.unwrap_or(own).min(share);
+        trouble.stop_deadline = Some(deadline);
+        deadline
+    }
+}

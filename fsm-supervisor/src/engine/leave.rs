@@ -1,0 +1,356 @@
+//! Leaving: children first, a last look, then the node is gone, or comes back as a new incarnation; and the end of the tree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fsm_core::erase::Slot;
+use fsm_core::{ChildConfig, Goal, Moment, NodePath, Phase, VariableBundle};
+use serde::Serialize;
+
+use super::arena::NONE;
+use super::flags::Flags;
+use super::{Engine, FIRST, Known};
+use crate::effect::{Effect, What};
+use crate::event::EventKind;
+
+/// So many paths that left the tree are remembered; the oldest are forgotten first.
+const KNOWN: usize = 65_536;
+
+/// A shutdown under way.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    began: Moment,
+    within: Duration,
+    depth: u16,
+    forced: Vec<NodePath>,
+}
+
+impl Stopping {
+    /// The deadline of a node at this depth: the one global deadline, shared out so that children end before their parents.
+    pub(crate) fn share(&self, depth: u16) -> Moment {
+        let levels = u32::from(self.depth) + 1;
+        let rank = u32::from(self.depth.saturating_sub(depth)) + 1;
+        self.began + self.within * rank / levels
+    }
+}
+
+/// How a shutdown went (S-24).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How long it took.
+    pub took: Duration,
+    /// Every node that did not stop by itself.
+    pub forced: Vec<NodePath>,
+}
+
+impl Engine {
+    /// Whether this node or one above it is on its way out.
+    pub(super) fn leaves(&self, index: u32) -> bool {
+        let hot = self.arena.hot(index);
+        hot.flags.has(Flags::LEAVING) || hot.goal == Goal::Remove
+    }
+
+    /// The node has to leave.
+    pub(super) fn leave(&mut self, index: u32) {
+        self.arena.hot_mut(index).flags.set(Flags::LEAVING);
+        self.aim(index);
+        self.mark(index);
+    }
+
+    /// A node that is at rest: it leaves when it is to leave, or rests with the reason why.
+    pub(super) fn rest(&mut self, index: u32) {
+        if self.arena.hot(index).goal == Goal::Remove {
+            if self.has_children(index) {
+                self.hold(index, "waiting for its children to leave");
+            } else if self.wants_farewell(index) {
+                self.say_farewell(index);
+            } else if !self.waits_for_farewell(index) {
+                self.finish(index);
+            }
+            return;
+        }
+        self.stop_collecting(index);
+        if let (_, Some(reason)) = self.wanted(index) {
+            self.hold(index, reason);
+        }
+        let restart_at = self.arena.cold(index).trouble.as_ref().and_then(|t| t.restart_at);
+        if let Some(at) = restart_at.filter(|at| *at > self.now) {
+            self.wake_by(index, at);
+        }
+    }
+
+    fn has_children(&self, index: u32) -> bool {
+        self.arena.cold(index).supervisor.as_ref().is_some_and(|s| s.counts.total() > 0)
+    }
+
+    /// Whether a last observation is to be taken: best effort, and not of what was forced.
+    fn wants_farewell(&self, index: u32) -> bool {
+        let hot = self.arena.hot(index);
+        hot.slot != Slot::NONE
+            && hot.flags.has(Flags::OBSERVED)
+            && !hot.flags.any(&[Flags::FORCED, Flags::SAID_FAREWELL])
+            && self.policy(index).interval().is_some()
+    }
+
+    fn say_farewell(&mut self, index: u32) {
+        let until = self.now + self.policy(index).collect_timeout();
+        self.arena.hot_mut(index).flags.set(Flags::SAID_FAREWELL);
+        self.arena.cold_mut(index).trouble.get_or_insert_default().farewell = Some(until);
+        self.collect_again(index);
+        self.hold(index, "taking a last look before it leaves");
+        self.wake_by(index, until);
+    }
+
+    fn waits_for_farewell(&mut self, index: u32) -> bool {
+        let until = self.arena.cold(index).trouble.as_ref().and_then(|t| t.farewell);
+        match until.filter(|until| *until > self.now && self.arena.hot(index).flags.has(Flags::COLLECTING)) {
+            Some(until) => {
+                self.wake_by(index, until);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn stop_collecting(&mut self, index: u32) {
+        let node = self.arena.id(index);
+        let hot = self.arena.hot_mut(index);
+        hot.collect_at = Moment::FAR;
+        if hot.flags.take(Flags::COLLECTING) {
+            self.pending.push(Effect::CancelCollect { node });
+        }
+    }
+
+    /// Gives up waiting for a node: its action is dropped, its tasks end, it counts as stopped.
+    pub(super) fn force(&mut self, index: u32) {
+        let node = self.arena.id(index);
+        self.stop_collecting(index);
+        if self.arena.hot_mut(index).flags.take(Flags::ACTING) {
+            self.pending.push(Effect::Cancel { node, grace: Duration::ZERO });
+            if let Some(activity) = &mut self.arena.cold_mut(index).activity {
+                activity.running = None;
+            }
+        }
+        self.pending.push(Effect::End { node });
+        self.arena.hot_mut(index).flags.set(Flags::FORCED);
+        let (kind, given) = (self.arena.hot(index).kind, self.policy(index).stop_timeout);
+        self.meter.stop_timeout(kind);
+        self.emit(index, EventKind::StopTimedOut { given });
+        self.hold(index, "forced: it did not stop in time");
+        let path = self.arena.path(index);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.forced.push(path);
+        }
+        self.refresh(index);
+    }
+
+    /// The node is done: it is removed, or comes back.
+    pub(super) fn finish(&mut self, index: u32) {
+        self.stop_collecting(index);
+        if self.arena.hot(index).flags.has(Flags::RESTARTING) && self.may_come_back(index) {
+            self.reincarnate(index);
+            return;
+        }
+        let node = self.arena.id(index);
+        self.pending.push(Effect::End { node });
+        self.persist(index, What::Removed);
+        self.emit(index, EventKind::NodeRemoved);
+        self.remember_path(index);
+        let hot = self.arena.hot(index).clone();
+        if hot.slot != Slot::NONE {
+            self.meter.leave(hot.kind, hot.state);
+            self.kinds[hot.kind as usize].remove(hot.slot);
+        }
+        self.meter.size(hot.depth, -1);
+        if hot.flags.has(Flags::PANIC_OPEN) {
+            self.meter.circuit(hot.kind, -1);
+        }
+        let Some(cold) = self.arena.remove(index) else { return };
+        if hot.parent == NONE {
+            self.root = None;
+            if let Some(spec) = self.root_spec.clone().filter(|_| self.stopping.is_none()) {
+                let variables = Arc::clone(&spec.variables);
+                self.root = Some(self.plant(NONE, 0, spec, variables, Flags::default()));
+            }
+            return;
+        }
+        let rests = hot.flags.has(Flags::RESTS);
+        if let Some(supervisor) = &mut self.arena.cold_mut(hot.parent).supervisor {
+            *supervisor.counts.of(hot.effective) -= 1;
+            supervisor.awake -= u32::from(!rests);
+            if hot.flags.has(Flags::SELF_REMOVED) {
+                supervisor.tombstones.insert(cold.name.clone(), cold.spec);
+            }
+        }
+        self.meter.child_count(self.arena.hot(hot.parent).kind, -1);
+        self.arena.hot_mut(hot.parent).flags.set(Flags::MEMBERS);
+        self.mark(hot.parent);
+    }
+
+    /// Whether the spec still wants a restarting node: its parent may have dropped or replaced it meanwhile.
+    fn may_come_back(&self, index: u32) -> bool {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        if hot.parent == NONE {
+            return self.root_spec.as_ref().is_some_and(|spec| Arc::ptr_eq(spec, &cold.spec));
+        }
+        if self.arena.hot(hot.parent).goal == Goal::Remove {
+            return false;
+        }
+        let Some(supervisor) = &self.arena.cold(hot.parent).supervisor else { return false };
+        let declared =
+            supervisor.specs.get(cold.name.as_str()).or_else(|| supervisor.dynamic.get(cold.name.as_str()));
+        declared.is_some_and(|spec| spec.kind == cold.spec.kind)
+    }
+
+    fn remember_path(&mut self, index: u32) {
+        if self.known.len() >= KNOWN {
+            self.known.shift_remove_index(0);
+        }
+        let cold = self.arena.cold(index);
+        let stopped_by = cold.trouble.as_ref().and_then(|t| t.stopped_by.clone());
+        let known = Known { starts: cold.starts, created_at: cold.created_at, stopped_by };
+        self.known.insert(self.arena.path(index), known);
+    }
+
+    /// The node starts over in its place: a new cell, a new handle, nothing of the old life.
+    pub(super) fn reincarnate(&mut self, index: u32) {
+        let old = self.arena.id(index);
+        self.stop_collecting(index);
+        self.pending.push(Effect::End { node: old });
+        let (kind, slot, state) = {
+            let hot = self.arena.hot(index);
+            (hot.kind, hot.slot, hot.state)
+        };
+        let spec = self.declared_spec(index);
+        let (ChildConfig::Typed(config), None) = (&spec.config, &spec.fault) else { return };
+        let bundle = VariableBundle {
+            user: Arc::clone(&self.arena.cold(index).variables),
+            global: Arc::clone(&self.global),
+            internal: fsm_core::Internal::default(),
+        };
+        self.meter.leave(kind, state);
+        self.kinds[kind as usize].remove(slot);
+        let (slot, state) = self.kinds[kind as usize].insert(config, &bundle);
+        let info = self.kinds[kind as usize].states()[state.get()];
+        self.meter.enter(kind, state);
+        let id = self.arena.reincarnate(index);
+        let now = self.now;
+        let was_open = self.arena.hot(index).flags.has(Flags::PANIC_OPEN);
+        let hot = self.arena.hot_mut(index);
+        let mut flags = Flags::default();
+        for kept in [Flags::DUE, Flags::NEWS, Flags::DYNAMIC, Flags::RESTS] {
+            flags.put(kept, hot.flags.has(kept));
+        }
+        flags.set(Flags::DERIVE);
+        flags.set(Flags::GOALS);
+        flags.put(Flags::ACTIVE, info.sort != fsm_core::Sort::Passive);
+        flags.put(Flags::STARTED, info.phase != Phase::Stopped);
+        hot.flags = flags;
+        hot.slot = slot;
+        hot.state = state;
+        hot.phase = info.phase;
+        hot.goal = Goal::Stop;
+        hot.taken = now;
+        hot.wake_at = Moment::FAR;
+        if was_open {
+            self.meter.circuit(kind, -1);
+        }
+        let cold = self.arena.cold_mut(index);
+        cold.spec = spec;
+        cold.desired = FIRST;
+        cold.observed_under = FIRST;
+        cold.starts += 1;
+        cold.entered_at = now;
+        cold.attempts = 0;
+        cold.failures = 0;
+        cold.moves = 0;
+        cold.activity = None;
+        if let Some(trouble) = cold.trouble.take() {
+            cold.trouble = Some(Box::new(super::arena::Trouble {
+                restarts: trouble.restarts,
+                restart_at: trouble.restart_at,
+                stopped_by: trouble.stopped_by,
+                ..Default::default()
+            }));
+        }
+        if let Some(supervisor) = &mut cold.supervisor {
+            let dynamic = std::mem::take(&mut supervisor.dynamic);
+            **supervisor = super::arena::Supervisor { dynamic, ..Default::default() };
+        }
+        let (name, created_at) = (cold.name.clone(), cold.created_at);
+        let parent = self.arena.hot(index).parent;
+        if parent == NONE {
+            self.root = Some(id);
+        } else if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
+            if let Some(place) = supervisor.children.get_mut(&name) {
+                *place = id;
+            }
+            if let Some(place) = supervisor.gated.iter_mut().find(|g| **g == old) {
+                *place = id;
+            }
+        }
+        let kind: Arc<str> = Arc::from(self.kind_name(index));
+        self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
+        self.emit(index, EventKind::NodeCreated { kind });
+        self.explain(index, "a new incarnation".into());
+        self.refresh(index);
+        self.mark(index);
+    }
+
+    /// The newest spec of a node: it may have changed while the node was leaving.
+    fn declared_spec(&self, index: u32) -> Arc<fsm_core::ChildSpec> {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        let declared = (hot.parent != NONE)
+            .then(|| self.arena.cold(hot.parent).supervisor.as_ref())
+            .flatten()
+            .and_then(|s| s.specs.get(cold.name.as_str()).or_else(|| s.dynamic.get(cold.name.as_str())))
+            .filter(|spec| spec.fault.is_none() && spec.kind == cold.spec.kind);
+        Arc::clone(declared.unwrap_or(&cold.spec))
+    }
+
+    /// Stops the whole tree.
+    pub(super) fn shut_down(&mut self, within: Duration) {
+        let depth = self.arena.indices().map(|index| self.arena.hot(index).depth).max().unwrap_or(0);
+        if self.stopping.is_none() {
+            self.stopping = Some(Stopping { began: self.now, within, depth, forced: Vec::new() });
+        }
+        if let Some(root) = self.root.filter(|root| self.arena.lives(*root)) {
+            let index = root.index() as u32;
+            self.aim(index);
+            self.mark(index);
+        }
+    }
+
+    /// Stops waiting for anybody: what is not at rest is forced now.
+    pub(super) fn force_all(&mut self) {
+        if self.stopping.is_none() {
+            self.shut_down(Duration::ZERO);
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.within = Duration::ZERO;
+        }
+        let all: Vec<u32> = self.arena.indices().collect();
+        for index in all {
+            if !self.is_at_rest(index) || self.arena.hot(index).flags.has(Flags::ACTING) {
+                self.aim(index);
+                self.mark(index);
+            }
+        }
+    }
+
+    /// Whether a shutdown is complete.
+    #[must_use]
+    pub fn shutdown_report(&self) -> Option<ShutdownReport> {
+        let stopping = self.stopping.as_ref()?;
+        let done = match self.root.filter(|root| self.arena.lives(*root)) {
+            None => true,
+            Some(root) => {
+                let index = root.index() as u32;
+                let awake = self.arena.cold(index).supervisor.as_ref().map_or(0, |s| s.awake);
+                self.is_at_rest(index) && awake == 0 && !self.arena.hot(index).flags.has(Flags::ACTING)
+            }
+        };
+        done.then(|| ShutdownReport { took: self.now.since(stopping.began), forced: stopping.forced.clone() })
+    }
+}

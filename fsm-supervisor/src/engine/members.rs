@@ -1,0 +1,549 @@
+//! Membership: specs become child nodes, by a plan; one bad child is shown as invalid and hurts nobody else.
+
+use std::sync::Arc;
+
+use fsm_core::erase::Slot;
+use fsm_core::{
+    ChildConfig, ChildName, ChildSpec, ChildrenSpecs, DeriveError, Goal, Incarnation, Moment, NodeId,
+    NodePath, Phase, Policy, Reason, StartWhen, Target, merge,
+};
+
+use super::arena::{Cold, Hot, NONE, Supervisor};
+use super::flags::Flags;
+use super::{Engine, FIRST, Known, Stopwatch};
+use crate::cycles::cycle_among;
+use crate::effect::What;
+use crate::event::EventKind;
+use crate::history::History;
+use crate::meter::Reconciled;
+use crate::plan::{CurrentChild, PlanStep, ReconcilePlan, plan};
+
+impl Engine {
+    /// Takes the specs of a good derive: raw configs become typed ones, what can't be used gets its fault, and what is equal
+    /// to before keeps its `Arc`.
+    pub(super) fn take_specs(&mut self, index: u32, specs: Option<ChildrenSpecs>) {
+        let has_supervisor = self.arena.cold(index).supervisor.is_some();
+        let mut specs = match specs {
+            None if !has_supervisor => return,
+            None => ChildrenSpecs::new(),
+            Some(specs) if specs.is_empty() && !has_supervisor => return,
+            Some(specs) => specs,
+        };
+        let mut supervisor = self.arena.cold_mut(index).supervisor.take().unwrap_or_default();
+        let changed = self.settle(index, &mut specs, &supervisor.specs);
+        let dynamic_only = supervisor.dynamic.keys().any(|name| specs.get(name.as_str()).is_some());
+        supervisor.specs = specs;
+        self.arena.cold_mut(index).supervisor = Some(supervisor);
+        if changed || dynamic_only {
+            self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+        }
+    }
+
+    /// Types what is new among `specs`; says whether anything differs from `before`.
+    fn settle(&self, index: u32, specs: &mut ChildrenSpecs, before: &ChildrenSpecs) -> bool {
+        let mut changed = specs.len() != before.len();
+        let mut with_dependencies = false;
+        for (at, spec) in specs.values_mut().enumerate() {
+            let old = before.at(at).filter(|old| old.name == spec.name).or_else(|| {
+                changed = true;
+                before.get(spec.name.as_str())
+            });
+            with_dependencies |= !spec.depends_on().is_empty();
+            if old.is_some_and(|old| Arc::ptr_eq(old, spec)) {
+                continue;
+            }
+            let typed = self.type_spec(index, spec);
+            match old {
+                Some(old) if **old == typed => *spec = Arc::clone(old),
+                Some(_) | None => {
+                    changed = true;
+                    *spec = Arc::new(typed);
+                }
+            }
+        }
+        if changed && with_dependencies {
+            self.check_dependencies(specs);
+        }
+        changed
+    }
+
+    /// The spec with a typed config, or with the fault that keeps it from being used.
+    pub(super) fn type_spec(&self, parent: u32, spec: &ChildSpec) -> ChildSpec {
+        let mut typed = spec.clone();
+        if typed.fault.is_some() {
+            return typed;
+        }
+        let Some(kind) = self.names.get(&*typed.kind) else {
+            let error = self.unknown_kind(&typed.kind);
+            typed.fault = Some(Arc::new(error));
+            return typed;
+        };
+        let kind = &self.kinds[*kind as usize];
+        typed.kind = kind.kind().into();
+        if let Some(extras) = &typed.extras
+            && let Err(error) = kind.policy().with(&extras.policy)
+        {
+            let path = self.child_path(parent, &typed.name);
+            let error =
+                DeriveError::config(format!("the policy of {path} contradicts itself")).with_source(error);
+            typed.fault = Some(Arc::new(error.at("policy")));
+            return typed;
+        }
+        match &typed.config {
+            ChildConfig::Raw(raw) => match kind.read_config(raw) {
+                Ok(config) => typed.config = ChildConfig::Typed(config),
+                Err(error) => {
+                    typed.fault = Some(Arc::new(DeriveError::config(error.to_string()).at("config")))
+                }
+            },
+            ChildConfig::Typed(config) if kind.accepts(config.as_ref()) => {}
+            ChildConfig::Typed(_) => {
+                typed.fault = Some(Arc::new(
+                    DeriveError::config("the typed config belongs to another kind").at("config"),
+                ))
+            }
+        }
+        typed
+    }
+
+    fn unknown_kind(&self, kind: &str) -> DeriveError {
+        let known: Vec<&str> = self.names.keys().copied().collect();
+        DeriveError::config(format!("there is no kind `{kind}`; registered are: {}", known.join(", ")))
+            .at("kind")
+    }
+
+    fn child_path(&self, parent: u32, name: &ChildName) -> NodePath {
+        if parent == NONE { NodePath::root(name) } else { self.arena.path(parent).join(name) }
+    }
+
+    /// Unknown siblings and cycles are faults of the children concerned (S-15).
+    fn check_dependencies(&self, specs: &mut ChildrenSpecs) {
+        let mut faults: Vec<(ChildName, DeriveError)> = Vec::new();
+        for spec in specs.iter() {
+            if let Some(unknown) = spec.depends_on().iter().find(|d| specs.get(d.child.as_str()).is_none()) {
+                let error =
+                    DeriveError::config(format!("there is no sibling `{}` to depend on", unknown.child));
+                faults.push((spec.name.clone(), error.at("depends_on")));
+            }
+        }
+        let edges = |name: &ChildName| {
+            specs
+                .get(name.as_str())
+                .map_or_else(Vec::new, |s| s.depends_on().iter().map(|d| d.child.clone()).collect())
+        };
+        if let Some(cycle) = cycle_among(specs.iter().map(|s| s.name.clone()), edges) {
+            let text: Vec<&str> = cycle.iter().map(ChildName::as_str).collect();
+            for name in &cycle {
+                let error = DeriveError::config(format!("these wait for each other: {}", text.join(" → ")));
+                faults.push((name.clone(), error.at("depends_on")));
+            }
+        }
+        for (name, error) in faults {
+            if let Some(spec) = specs.values_mut().find(|s| s.name == name)
+                && spec.fault.is_none()
+            {
+                *spec = Arc::new(ChildSpec { fault: Some(Arc::new(error)), ..ChildSpec::clone(spec) });
+            }
+        }
+    }
+
+    /// Makes the children what the last good specs say. Never gated: a failing parent can still remove a child.
+    pub(super) fn reconcile(&mut self, index: u32, stopwatch: &dyn Stopwatch) {
+        self.arena.hot_mut(index).flags.clear(Flags::MEMBERS);
+        if self.arena.cold(index).supervisor.is_none() {
+            return;
+        }
+        let began = stopwatch.nanos();
+        self.sweep(index);
+        if self.leaves(index) {
+            // Nobody is created any more; the children leave by their goal.
+            return;
+        }
+        let plan = self.plan_for(index);
+        let names_changed = self.apply_plan(index, &plan);
+        if names_changed || plan.reordered {
+            self.restore_order(index);
+        }
+        self.find_gated(index);
+        let Some(supervisor) = &self.arena.cold(index).supervisor else { return };
+        let invalid = supervisor.specs.iter().any(|s| s.fault.is_some());
+        if !supervisor.gated.is_empty() {
+            self.arena.hot_mut(index).flags.set(Flags::GOALS);
+        }
+        let result = match (plan.is_empty(), invalid) {
+            (true, _) => Reconciled::Unchanged,
+            (false, false) => Reconciled::Applied,
+            (false, true) => Reconciled::Partial,
+        };
+        let kind = self.arena.hot(index).kind;
+        self.meter.reconcile(kind, result, stopwatch.nanos().saturating_sub(began), &plan);
+        if !plan.entries.is_empty() {
+            let count = |step| plan.entries.iter().filter(|e| e.step == step).count();
+            self.emit(
+                index,
+                EventKind::PlanApplied {
+                    created: count(PlanStep::Create),
+                    updated: count(PlanStep::Update),
+                    removed: count(PlanStep::Remove),
+                    restarted: count(PlanStep::Restart),
+                },
+            );
+        }
+    }
+
+    /// Forgets children that are gone: one pass, whatever their number.
+    fn sweep(&mut self, index: u32) {
+        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
+        supervisor.children.retain(|_, id| self.arena.lives(*id));
+        self.arena.cold_mut(index).supervisor = Some(supervisor);
+    }
+
+    /// The plan from what is there to the specs, those that leave and those added at run time considered.
+    fn plan_for(&self, index: u32) -> ReconcilePlan {
+        let Some(supervisor) = &self.arena.cold(index).supervisor else { return ReconcilePlan::default() };
+        let current = supervisor.children.iter().map(|(name, id)| {
+            let index = id.index() as u32;
+            let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+            let leaving = hot.flags.has(Flags::LEAVING);
+            (name, CurrentChild { spec: &cold.spec, leaving, dynamic: hot.flags.has(Flags::DYNAMIC) })
+        });
+        plan(current, &supervisor.specs, &|new, old| self.needs_restart(new, old))
+    }
+
+    fn needs_restart(&self, new: &ChildSpec, old: &ChildSpec) -> bool {
+        match (&new.config, &old.config, self.names.get(&*new.kind)) {
+            (ChildConfig::Typed(new), ChildConfig::Typed(old), Some(kind)) => {
+                self.kinds[*kind as usize].needs_restart(new.as_ref(), old.as_ref())
+            }
+            (ChildConfig::Raw(_), ..) | (ChildConfig::Typed(_), ..) => false,
+        }
+    }
+
+    /// Carries a plan out; says whether nodes were added.
+    fn apply_plan(&mut self, index: u32, plan: &ReconcilePlan) -> bool {
+        let mut created = false;
+        for entry in &plan.entries {
+            let Some(supervisor) = self.arena.cold_mut(index).supervisor.as_mut() else { break };
+            let child = supervisor.children.get(&entry.name).map(|id| id.index() as u32);
+            let spec = supervisor.specs.get(entry.name.as_str()).map(Arc::clone);
+            match (entry.step, child, spec) {
+                (PlanStep::Create, _, Some(spec)) => {
+                    if !is_buried(supervisor, &spec) {
+                        supervisor.dynamic.shift_remove(&entry.name);
+                        self.create(index, spec, Flags::default());
+                        created = true;
+                    }
+                }
+                (PlanStep::Update, Some(child), Some(spec)) => {
+                    supervisor.dynamic.shift_remove(&entry.name);
+                    self.arena.hot_mut(child).flags.clear(Flags::DYNAMIC);
+                    self.update(child, spec);
+                }
+                (PlanStep::Remove | PlanStep::Restart, Some(child), _) => self.leave(child),
+                (
+                    PlanStep::Await
+                    | PlanStep::Create
+                    | PlanStep::Update
+                    | PlanStep::Remove
+                    | PlanStep::Restart,
+                    ..,
+                ) => {}
+            }
+        }
+        self.create_dynamic(index) || created
+    }
+
+    /// Children added at run time that are not there yet.
+    fn create_dynamic(&mut self, index: u32) -> bool {
+        let Some(supervisor) = self.arena.cold_mut(index).supervisor.as_mut() else { return false };
+        let Supervisor { specs, tombstones, dynamic, children, .. } = &mut **supervisor;
+        // A tombstone ends with the declaration that it is about.
+        tombstones.retain(|name, _| specs.get(name.as_str()).is_some());
+        let missing: Vec<_> = dynamic
+            .values()
+            .filter(|spec| !children.contains_key(spec.name.as_str()))
+            .map(Arc::clone)
+            .collect();
+        let any = !missing.is_empty();
+        for spec in missing {
+            self.create(index, spec, Flags::DYNAMIC);
+        }
+        any
+    }
+
+    /// Declared children in declared order, then those that leave and those added at run time; positions follow.
+    fn restore_order(&mut self, index: u32) {
+        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
+        let Supervisor { specs, children, .. } = &mut *supervisor;
+        let ordered = children.len() >= specs.len()
+            && specs.iter().zip(children.keys()).all(|(spec, name)| spec.name == *name);
+        if !ordered {
+            let mut rest = std::mem::take(children);
+            children.reserve(rest.len());
+            for spec in specs.iter() {
+                if let Some((name, id)) = rest.get_key_value(&spec.name) {
+                    children.insert(name.clone(), *id);
+                }
+            }
+            rest.retain(|name, _| specs.get(name.as_str()).is_none());
+            children.extend(rest);
+        }
+        for (position, id) in children.values().enumerate() {
+            self.arena.hot_mut(id.index() as u32).position = position as u32;
+        }
+        self.arena.cold_mut(index).supervisor = Some(supervisor);
+    }
+
+    /// Notes which children have goals that depend on siblings or on this node's state.
+    fn find_gated(&mut self, index: u32) {
+        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
+        let is_gated = |id: &&NodeId| {
+            let extras = self.arena.cold(id.index() as u32).spec.extras.as_ref();
+            extras
+                .is_some_and(|extras| !extras.depends_on.is_empty() || extras.start_when != StartWhen::Always)
+        };
+        supervisor.gated.clear();
+        supervisor.gated.extend(supervisor.children.values().filter(is_gated).copied());
+        self.arena.cold_mut(index).supervisor = Some(supervisor);
+    }
+
+    /// A new child in its initial state; due, to be derived and aimed in its own turn.
+    pub(super) fn create(&mut self, parent: u32, spec: Arc<ChildSpec>, extra: Flags) {
+        let position = self.arena.cold(parent).supervisor.as_ref().map_or(0, |s| s.children.len() as u32);
+        let variables = merge(&self.arena.cold(parent).variables, &spec.variables);
+        let name = spec.name.clone();
+        let id = self.plant(parent, position, spec, variables, extra);
+        let hot = self.arena.hot(id.index() as u32);
+        let (effective, awake) = (hot.effective, !hot.flags.has(Flags::RESTS));
+        let supervisor = self.arena.cold_mut(parent).supervisor.get_or_insert_default();
+        *supervisor.counts.of(effective) += 1;
+        supervisor.awake += u32::from(awake);
+        supervisor.children.insert(name, id);
+        self.meter.child_count(self.arena.hot(parent).kind, 1);
+    }
+
+    /// Puts a node into the arena.
+    pub(super) fn plant(
+        &mut self,
+        parent: u32,
+        position: u32,
+        spec: Arc<ChildSpec>,
+        variables: Arc<fsm_core::Vars>,
+        extra: Flags,
+    ) -> NodeId {
+        let path = self.child_path(parent, &spec.name);
+        let now_ms = self.config.epoch_ms + self.now.as_nanos() / 1_000_000;
+        let known = self.known.shift_remove(&path).unwrap_or(Known {
+            starts: 0,
+            created_at: now_ms,
+            stopped_by: None,
+        });
+        let depth = if parent == NONE { 0 } else { self.arena.hot(parent).depth + 1 };
+        let kind = self.names.get(&*spec.kind).copied();
+        let mut flags = extra;
+        flags.set(Flags::DERIVE);
+        flags.set(Flags::GOALS);
+        let mut hot = Hot {
+            incarnation: Incarnation::default(),
+            parent,
+            position,
+            slot: Slot::NONE,
+            flags,
+            kind: kind.unwrap_or(0),
+            depth,
+            state: fsm_core::erase::StateIndex::default(),
+            phase: Phase::Stopped,
+            effective: Phase::Degraded,
+            goal: Goal::Stop,
+            started: Moment::ZERO,
+            taken: self.now,
+            wake_at: Moment::FAR,
+            collect_at: Moment::FAR,
+        };
+        let policy = own_policy(&spec, kind.map(|kind| *self.kinds[kind as usize].policy()));
+        let mut trouble = None;
+        if let Some(who) = known.stopped_by {
+            trouble = Some(Box::new(super::arena::Trouble { stopped_by: Some(who), ..Default::default() }));
+        }
+        let mut cold = Cold {
+            name: spec.name.clone(),
+            variables,
+            target: Target::Running,
+            desired: FIRST,
+            observed_under: FIRST,
+            reason: Reason::new("created"),
+            entered_at: self.now,
+            cause: self.cause,
+            starts: known.starts + 1,
+            attempts: 0,
+            failures: 0,
+            moves: 0,
+            created_at: known.created_at,
+            policy,
+            supervisor: None,
+            activity: None,
+            trouble,
+            history: History::default(),
+            spec,
+        };
+        if let (Some(kind), None, ChildConfig::Typed(config)) = (kind, &cold.spec.fault, &cold.spec.config) {
+            let bundle = fsm_core::VariableBundle {
+                user: Arc::clone(&cold.variables),
+                global: Arc::clone(&self.global),
+                internal: fsm_core::Internal::default(),
+            };
+            let (slot, state) = self.kinds[kind as usize].insert(config, &bundle);
+            let info = self.kinds[kind as usize].states()[state.get()];
+            hot.slot = slot;
+            hot.state = state;
+            hot.phase = info.phase;
+            hot.effective = info.phase;
+            hot.flags.put(Flags::ACTIVE, info.sort != fsm_core::Sort::Passive);
+            hot.flags.put(Flags::STARTED, info.phase != Phase::Stopped);
+            hot.flags.put(Flags::RESTS, info.phase.is_at_rest());
+            self.meter.enter(kind, state);
+        } else {
+            hot.flags.clear(Flags::DERIVE);
+            hot.flags.set(Flags::INVALID);
+            hot.flags.set(Flags::RESTS);
+            let error =
+                cold.spec.fault.clone().unwrap_or_else(|| Arc::new(DeriveError::config("no usable config")));
+            cold.trouble.get_or_insert_default().invalid = Some(error);
+        }
+        cold.history.push(crate::history::HistoryEntry::new(
+            self.now,
+            self.cause,
+            kind.filter(|_| hot.slot != Slot::NONE)
+                .map_or("", |k| self.kinds[k as usize].states()[hot.state.get()].name),
+            cold.reason.clone(),
+        ));
+        let created_at = cold.created_at;
+        let id = self.arena.insert(hot, cold);
+        let index = id.index() as u32;
+        let kind: Arc<str> = Arc::from(&*self.arena.cold(index).spec.kind);
+        self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
+        self.emit(index, EventKind::NodeCreated { kind });
+        self.meter.size(depth, 1);
+        self.mark(index);
+        id
+    }
+
+    /// A living node takes another spec in place.
+    pub(super) fn update(&mut self, index: u32, spec: Arc<ChildSpec>) {
+        let fault = spec.fault.clone();
+        let never_made = self.arena.hot(index).slot == Slot::NONE;
+        if never_made && fault.is_none() {
+            // There is nothing to keep: the node starts over with its first good spec.
+            self.arena.cold_mut(index).spec = spec;
+            self.leave(index);
+            self.mark(index);
+            return;
+        }
+        let parent = self.arena.hot(index).parent;
+        let inherited =
+            if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
+        let variables = merge(&inherited, &spec.variables);
+        let base = *self.kinds[self.arena.hot(index).kind as usize].policy();
+        let policy = own_policy(&spec, Some(base));
+        if let Some(fault) = fault {
+            // The last good desired state goes on.
+            self.set_invalid(index, DeriveError::clone(&fault));
+            let cold = self.arena.cold_mut(index);
+            let config = cold.spec.config.clone();
+            cold.spec = Arc::new(ChildSpec { config, ..ChildSpec::clone(&spec) });
+            self.mark(index);
+            return;
+        }
+        let cold = self.arena.cold_mut(index);
+        cold.spec = spec;
+        cold.policy = policy;
+        let variables_changed = !Arc::ptr_eq(&cold.variables, &variables) && cold.variables != variables;
+        if variables_changed {
+            cold.variables = variables;
+            self.inherit(index);
+        }
+        self.forgive(index);
+        let hot = self.arena.hot_mut(index);
+        hot.flags.set(Flags::DERIVE);
+        hot.flags.clear(Flags::HELD);
+        if variables_changed {
+            self.meter.variables(self.arena.hot(index).kind);
+        }
+        self.mark(index);
+    }
+
+    /// Hands changed variables on to the children (S-17).
+    fn inherit(&mut self, index: u32) {
+        let children: Vec<u32> = match &self.arena.cold(index).supervisor {
+            Some(supervisor) => supervisor
+                .children
+                .values()
+                .filter(|id| self.arena.lives(**id))
+                .map(|id| id.index() as u32)
+                .collect(),
+            None => return,
+        };
+        let inherited = Arc::clone(&self.arena.cold(index).variables);
+        for child in children {
+            let own = Arc::clone(&self.arena.cold(child).spec.variables);
+            let variables = merge(&inherited, &own);
+            if self.arena.cold(child).variables != variables {
+                self.arena.cold_mut(child).variables = variables;
+                self.arena.hot_mut(child).flags.set(Flags::DERIVE);
+                self.meter.variables(self.arena.hot(child).kind);
+                self.mark(child);
+                self.inherit(child);
+            }
+        }
+    }
+
+    /// The root is the one node without a parent to declare it.
+    pub(super) fn change_root(&mut self, spec: Arc<ChildSpec>) {
+        let typed = self.type_spec(NONE, &spec);
+        let Some(root) = self.root.filter(|root| self.arena.lives(*root)) else {
+            let spec = Arc::new(typed);
+            self.root_spec = Some(Arc::clone(&spec));
+            let variables = Arc::clone(&spec.variables);
+            self.root = Some(self.plant(NONE, 0, spec, variables, Flags::default()));
+            return;
+        };
+        let index = root.index() as u32;
+        let before = Arc::clone(&self.arena.cold(index).spec);
+        if *before == typed {
+            return;
+        }
+        let replaced = before.kind != typed.kind
+            || before.name != typed.name
+            || matches!((&typed.config, &before.config), (ChildConfig::Typed(new), ChildConfig::Typed(old))
+                if self.kinds[self.arena.hot(index).kind as usize].needs_restart(new.as_ref(), old.as_ref()));
+        let spec = Arc::new(typed);
+        self.root_spec = Some(Arc::clone(&spec));
+        if replaced {
+            self.leave(index);
+            self.mark(index);
+        } else {
+            self.update(index, spec);
+        }
+    }
+}
+
+/// Whether this spec is the one under which the child removed itself.
+fn is_buried(supervisor: &mut Supervisor, spec: &Arc<ChildSpec>) -> bool {
+    match supervisor.tombstones.get(spec.name.as_str()) {
+        Some(buried) if Arc::ptr_eq(buried, spec) || **buried == **spec => true,
+        Some(_) => {
+            supervisor.tombstones.shift_remove(spec.name.as_str());
+            false
+        }
+        None => false,
+    }
+}
+
+/// The policy of a node that overrides parts of its kind's; checked when the spec was typed.
+fn own_policy(spec: &ChildSpec, base: Option<Policy>) -> Option<Arc<Policy>> {
+    let extras = spec.extras.as_ref()?;
+    if extras.policy == fsm_core::PolicyOverride::default() {
+        return None;
+    }
+    base?.with(&extras.policy).ok().map(Arc::new)
+}

@@ -1,0 +1,328 @@
+//! Observations: when to look, what to believe, when to stop believing it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fsm_core::erase::{Collected, JobSpec, Slot};
+use fsm_core::{CollectMode, Generation, Goal, Moment, NodeId};
+
+use super::Engine;
+use super::flags::Flags;
+use super::wheel::Timer;
+use crate::effect::{Effect, What};
+use crate::event::EventKind;
+use crate::input::CollectFailure;
+use crate::meter::Looked;
+
+/// First back-off between collector restarts; it grows by itself each time: 2, 4, 6 s (S-31).
+const COLLECTOR_BACK_OFF: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Whether anybody wants to know: a node at rest that is not to run is not looked at.
+    pub(super) fn collects(&self, index: u32) -> bool {
+        let hot = self.arena.hot(index);
+        hot.slot != Slot::NONE
+            && (hot.goal == Goal::Run || !self.is_at_rest(index))
+            && self.policy(index).interval().is_some()
+    }
+
+    /// Starts the rhythm of collections if it doesn't beat.
+    pub(super) fn keep_collecting(&mut self, index: u32) {
+        let hot = self.arena.hot(index);
+        if !hot.flags.has(Flags::COLLECTING) && hot.collect_at == Moment::FAR {
+            self.start_collecting(index);
+        }
+    }
+
+    /// Looks now, whatever is under way: what was started before doesn't count any more (S-34, A-6).
+    pub(super) fn collect_again(&mut self, index: u32) {
+        if self.arena.hot(index).flags.has(Flags::COLLECTING) {
+            let node = self.arena.id(index);
+            self.pending.push(Effect::CancelCollect { node });
+        }
+        self.start_collecting(index);
+    }
+
+    /// The collection timer fired.
+    pub(super) fn collect_due(&mut self, index: u32) {
+        self.arena.hot_mut(index).collect_at = Moment::FAR;
+        if !self.collects(index) {
+            return;
+        }
+        let hot = self.arena.hot(index);
+        if let CollectMode::Push { heartbeat } = self.policy(index).collect {
+            let quiet_until = hot.taken + heartbeat;
+            if hot.flags.has(Flags::OBSERVED) && quiet_until > self.now {
+                self.collect_at(index, quiet_until);
+                return;
+            }
+        }
+        self.start_collecting(index);
+    }
+
+    pub(super) fn start_collecting(&mut self, index: u32) {
+        let now = self.now;
+        let (timeout, blocking, stale_after) = {
+            let policy = self.policy(index);
+            (policy.collect_timeout(), policy.blocking_collect, policy.stale_after())
+        };
+        let identity = Arc::new(self.identity(index));
+        let generation = self.arena.cold(index).desired;
+        let (kind, slot) = (self.arena.hot(index).kind as usize, self.arena.hot(index).slot);
+        let job = JobSpec { identity: Arc::clone(&identity), generation };
+        let run = self.kinds[kind].collect_run(slot, job);
+        let node = self.arena.id(index);
+        let hot = self.arena.hot_mut(index);
+        hot.flags.set(Flags::COLLECTING);
+        hot.collect_at = now;
+        if !hot.flags.take(Flags::FRESH_ARMED) {
+            if !hot.flags.has(Flags::OBSERVED) {
+                hot.taken = now;
+            }
+            self.wheel.arm(now + stale_after, node, Timer::Fresh);
+        }
+        self.arena.hot_mut(index).flags.set(Flags::FRESH_ARMED);
+        self.pending.push(Effect::Collect {
+            node,
+            started: now,
+            generation,
+            timeout,
+            blocking,
+            identity,
+            run,
+        });
+    }
+
+    fn collect_at(&mut self, index: u32, at: Moment) {
+        let node = self.arena.id(index);
+        self.arena.hot_mut(index).collect_at = at;
+        self.wheel.arm(at, node, Timer::Collect);
+    }
+
+    /// A collection ended. A late one, or one from before a change of the desired state, is dropped.
+    pub(super) fn observed(
+        &mut self,
+        node: NodeId,
+        started: Moment,
+        taken: Moment,
+        generation: Generation,
+        result: Result<Collected, CollectFailure>,
+    ) {
+        if !self.arena.lives(node) {
+            return;
+        }
+        let index = node.index() as u32;
+        let hot = self.arena.hot_mut(index);
+        if !hot.flags.has(Flags::COLLECTING) || hot.collect_at != started {
+            return;
+        }
+        hot.flags.clear(Flags::COLLECTING);
+        hot.collect_at = Moment::FAR;
+        if hot.flags.has(Flags::LEAVING) {
+            // The last look before removal: taken, and nothing follows.
+            self.believe(index, started, taken, result);
+            self.mark(index);
+            return;
+        }
+        if self.arena.cold(index).desired != generation {
+            self.start_collecting(index);
+            return;
+        }
+        let interval = self.policy(index).interval().unwrap_or_default();
+        let at = (started + interval).max(self.now);
+        self.collect_at(index, at);
+        self.believe(index, started, taken, result);
+    }
+
+    fn believe(
+        &mut self,
+        index: u32,
+        started: Moment,
+        taken: Moment,
+        result: Result<Collected, CollectFailure>,
+    ) {
+        let kind = self.arena.hot(index).kind;
+        let took = taken.since(started);
+        match result {
+            Ok(Collected::Same) => {
+                self.meter.observation(kind, Looked::Unchanged, took);
+                self.seen(index, started, taken, false);
+            }
+            Ok(Collected::Similar(value)) => {
+                self.meter.observation(kind, Looked::Unchanged, took);
+                self.accept(index, value);
+                self.seen(index, started, taken, false);
+            }
+            Ok(Collected::Changed(value)) => {
+                let changed = self.accept(index, value);
+                self.meter.observation(kind, if changed { Looked::Changed } else { Looked::Unchanged }, took);
+                self.seen(index, started, taken, changed);
+            }
+            Err(failure) => self.not_seen(index, failure, took),
+        }
+    }
+
+    /// A task pushed an observation.
+    pub(super) fn pushed(&mut self, node: NodeId, taken: Moment, value: Arc<dyn Any + Send + Sync>) {
+        if !self.arena.lives(node) || self.arena.hot(node.index() as u32).slot == Slot::NONE {
+            return;
+        }
+        let index = node.index() as u32;
+        if taken < self.arena.hot(index).taken && self.arena.hot(index).flags.has(Flags::OBSERVED) {
+            return;
+        }
+        let changed = self.accept(index, value);
+        let kind = self.arena.hot(index).kind;
+        self.meter.observation(
+            kind,
+            if changed { Looked::Changed } else { Looked::Unchanged },
+            Duration::ZERO,
+        );
+        self.seen(index, taken, taken, changed);
+    }
+
+    /// Puts a value into its cell; says whether a decision can differ.
+    fn accept(&mut self, index: u32, value: Arc<dyn Any + Send + Sync>) -> bool {
+        let (kind, slot) = (self.arena.hot(index).kind as usize, self.arena.hot(index).slot);
+        let changed = self.kinds[kind].accept(slot, value);
+        if changed && let Some(value) = self.kinds[kind].observed(slot) {
+            self.persist(index, What::Observed { value });
+        }
+        changed
+    }
+
+    /// A believable observation is there: is it an input?
+    fn seen(&mut self, index: u32, started: Moment, taken: Moment, changed: bool) {
+        let hot = self.arena.hot_mut(index);
+        hot.started = started;
+        hot.taken = taken;
+        let first = !hot.flags.has(Flags::OBSERVED);
+        hot.flags.set(Flags::OBSERVED);
+        let stale = hot.flags.take(Flags::STALE);
+        let (awaits, active) = (hot.flags.has(Flags::AWAIT), hot.flags.has(Flags::ACTIVE));
+        // The common case of an idle node ends here: nothing cold was touched.
+        if !(first || stale || awaits || active || changed || hot.flags.has(Flags::TROUBLED)) {
+            return;
+        }
+        self.seen_with_news(index, started, changed || first, stale);
+    }
+
+    fn seen_with_news(&mut self, index: u32, started: Moment, mut news: bool, stale: bool) {
+        let cold = self.arena.cold_mut(index);
+        cold.observed_under = cold.desired;
+        if let Some(trouble) = &mut cold.trouble {
+            trouble.collector_restarts = 0;
+            trouble.last_collect_error = None;
+        }
+        let after = cold.activity.as_ref().map_or(Moment::ZERO, |a| a.after);
+        let hot = self.arena.hot_mut(index);
+        hot.flags.clear(Flags::TROUBLED);
+        if hot.flags.has(Flags::AWAIT) {
+            // Before an observation that was started after the action there is no input ...
+            if started < after {
+                return;
+            }
+            // ... and that one is an input, equal or not.
+            hot.flags.clear(Flags::AWAIT);
+            news = true;
+        }
+        news |= hot.flags.has(Flags::ACTIVE) && started >= after && !hot.flags.has(Flags::ACTING);
+        if stale {
+            self.emit(index, EventKind::ObservationFresh);
+            self.refresh(index);
+            news = true;
+        }
+        if news {
+            self.mark(index);
+        }
+    }
+
+    fn not_seen(&mut self, index: u32, failure: CollectFailure, took: Duration) {
+        let kind = self.arena.hot(index).kind;
+        let (looked, text): (_, Arc<str>) = match failure {
+            CollectFailure::Error(error) => (Looked::Error, error.chain()),
+            CollectFailure::Timeout(after) => {
+                (Looked::Timeout, format!("no answer within {}", fsm_core::HumanDuration::new(after)).into())
+            }
+            CollectFailure::Panic(text) => {
+                self.meter.panic(kind, "collect", &text);
+                self.emit(index, EventKind::Panic { r#where: "collect", text: Arc::clone(&text) });
+                (Looked::Error, format!("the collector panicked: {text}").into())
+            }
+        };
+        self.meter.observation(kind, looked, took);
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        let news = trouble.last_collect_error.as_ref() != Some(&text);
+        trouble.last_collect_error = Some(text);
+        let hot = self.arena.hot_mut(index);
+        hot.flags.set(Flags::TROUBLED);
+        if news && !hot.flags.has(Flags::OBSERVED) {
+            // So that the reason for waiting names it.
+            self.mark(index);
+        }
+    }
+
+    /// A freshness timer fired: compare, then arm for when it could matter next.
+    pub(super) fn check_fresh(&mut self, index: u32) {
+        let (stale_after, collector_timeout) = {
+            let policy = self.policy(index);
+            (policy.stale_after(), policy.collector_timeout())
+        };
+        let node = self.arena.id(index);
+        if !self.collects(index) {
+            self.arena.hot_mut(index).flags.clear(Flags::FRESH_ARMED);
+            return;
+        }
+        let hot = self.arena.hot(index);
+        let taken = hot.taken;
+        let age = self.now.since(taken);
+        if age < stale_after {
+            self.wheel.arm(taken + stale_after, node, Timer::Fresh);
+            return;
+        }
+        if hot.flags.has(Flags::OBSERVED) && !hot.flags.has(Flags::STALE) {
+            let kind = hot.kind;
+            self.arena.hot_mut(index).flags.set(Flags::STALE);
+            self.cause = self.cause.next();
+            self.meter.stale(kind);
+            self.emit(index, EventKind::ObservationStale { age });
+            self.refresh(index);
+            self.mark(index);
+        }
+        if age < collector_timeout {
+            self.wheel.arm(taken + collector_timeout, node, Timer::Fresh);
+            return;
+        }
+        self.restart_collector(index);
+    }
+
+    /// The collector gave nothing for too long: cancel it and start it again, later each time; then restart the node (S-31).
+    fn restart_collector(&mut self, index: u32) {
+        let (maximum, timeout) = {
+            let policy = self.policy(index);
+            (policy.max_collector_restarts, policy.collect_timeout())
+        };
+        let node = self.arena.id(index);
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        if trouble.collector_restarts >= maximum {
+            trouble.collector_restarts = 0;
+            self.arena.hot_mut(index).flags.clear(Flags::FRESH_ARMED);
+            self.restart(index, "its collector gave nothing");
+            return;
+        }
+        trouble.collector_restarts += 1;
+        let restart = trouble.collector_restarts;
+        debug_assert!(restart <= maximum, "I1: collector restarts within their maximum");
+        let back_off = COLLECTOR_BACK_OFF * restart;
+        if self.arena.hot_mut(index).flags.take(Flags::COLLECTING) {
+            self.pending.push(Effect::CancelCollect { node });
+        }
+        let kind = self.arena.hot(index).kind;
+        self.meter.collector_restart(kind);
+        self.emit(index, EventKind::CollectorRestarted { restart });
+        let at = self.now + back_off;
+        self.collect_at(index, at);
+        self.wheel.arm(at + timeout, node, Timer::Fresh);
+    }
+}
