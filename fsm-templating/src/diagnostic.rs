@@ -340,16 +340,22 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-/// Each rendered whole, an empty line between two.
+/// Most diagnostics that are printed together: nobody reads more, and a broken column of a table makes thousands.
+const MAX_SHOWN: usize = 100;
+
+/// Each rendered whole, an empty line between two; after 100 only how many more there are.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, diagnostic) in self.0.iter().enumerate() {
+        for (index, diagnostic) in self.0.iter().take(MAX_SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n\n")?;
             }
             write!(f, "{diagnostic}")?;
         }
-        Ok(())
+        match self.0.len().checked_sub(MAX_SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, "\n\n… and {more} more"),
+        }
     }
 }
 

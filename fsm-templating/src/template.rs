@@ -9,6 +9,7 @@ mod engine;
 mod eval;
 mod fault;
 mod hash;
+mod node;
 mod parameters;
 mod render;
 mod scalar;

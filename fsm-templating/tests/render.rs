@@ -1,5 +1,7 @@
 //! Rendering: types, scope, errors, limits.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
 use fsm_core::{VariableBundle, Vars};
 use fsm_templating::{CompileOptions, Diagnostics, Location, Node, RenderContext, Template, codes};
 use serde_json::{Value, json};

@@ -125,11 +125,13 @@ impl Reader<'_> {
             .map_err(|_| Diagnostic::error(codes::BAD_NUMBER, "this is not a number JSON can hold"));
         match number {
             // serde_json turns an integer that is too large into a float, which loses digits.
-            Ok(number) if !(integer && number.is_f64()) => Ok(scalar(Value::Number(number))),
-            Ok(_) => {
+            Ok(number) if integer && number.is_f64() => {
                 let error = Diagnostic::error(codes::BAD_NUMBER, "this integer needs more than 64 bits");
                 Err(Box::new(error.at(self.place(start)).help("write it in quotes if it is meant as a text")))
             }
+            Ok(number) if integer => Ok(scalar(Value::Number(number))),
+            // Its floats may be off by the last bit.
+            Ok(number) => Ok(scalar(raw.parse::<f64>().map_or(Value::Number(number), Value::from))),
             Err(error) => Err(Box::new(error.at(self.place(start)))),
         }
     }

@@ -118,7 +118,7 @@ impl Builder<'_> {
             return self.add(Node::new(scalar(value, style), place), anchor);
         }
         let value = match tag {
-            Some(tag) => tagged(tag, text, style, &place)?,
+            Some(tag) => tagged(tag, text, &place)?,
             None if style == Style::Plain => {
                 resolve_plain(text).map_err(|error| bad_number(&error.to_string(), &place))?
             }
@@ -175,10 +175,7 @@ impl Builder<'_> {
                     Some(name) => *key = Some((name.to_owned(), node.place().clone())),
                     None => return Err(bad_key(node.place().clone(), self.source)),
                 },
-                Some((name, place)) if name == "<<" && is_plain(&place) => {
-                    let _ = place;
-                    merges.push(node);
-                }
+                Some((name, place)) if name == "<<" && is_plain(&place) => merges.push(node),
                 Some((name, key_place)) => match map.entry(name) {
                     Slot::Occupied(slot) => {
                         return Err(duplicate(slot.key(), key_place, slot.get().key_place.clone()));
@@ -252,7 +249,10 @@ impl Builder<'_> {
         let at = self.offsets.byte(error.marker().index());
         let place = self.source.place(Span::new(at, at + 1));
         let info = error.info();
-        let (message, help) = if info.contains("unknown anchor") {
+        let (message, help) = if info.contains("recursion limit") {
+            // The scanner looks ahead and stops before our own limit is seen.
+            return too_deep(place, self.limits);
+        } else if info.contains("unknown anchor") {
             let text = "this alias has no anchor before it";
             return fail(codes::BAD_ALIAS, text, place, "mark the value to repeat with `&name` further up");
         } else if info.contains("tab") {
@@ -304,7 +304,7 @@ fn is_plain(key: &Place) -> bool {
     key.source().slice(key.span()) == "<<"
 }
 
-fn tagged(tag: &Tag, text: &str, style: Style, place: &Place) -> Loaded<Value> {
+fn tagged(tag: &Tag, text: &str, place: &Place) -> Loaded<Value> {
     let unknown = || unknown_tag(tag, place);
     if !tag.is_yaml_core_schema() {
         // `!` alone says: as it is, a text.
@@ -318,7 +318,6 @@ fn tagged(tag: &Tag, text: &str, style: Style, place: &Place) -> Loaded<Value> {
         }
         _ => return Err(unknown()),
     };
-    let _ = style;
     let (value, fits) = match tag.suffix.as_str() {
         "int" => (value.clone(), value.is_i64() || value.is_u64()),
         "float" => (value.as_f64().map_or(Value::Null, Value::from), value.is_number()),

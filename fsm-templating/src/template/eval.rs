@@ -109,8 +109,8 @@ impl<'a> Evaluator<'a> {
                 }
                 let value = result
                     .map_err(|e| Fault::of_eval(&e, text, range.start, &missing, self.cx, self.parameters))?;
-                // Strict mode does not cover the result of an expression itself.
-                if value.is_undefined() {
+                // Strict mode covers neither the result of an expression itself, nor optional arguments of filters.
+                if value.is_undefined() || (!missing.is_empty() && !asks_for_undefined(text)) {
                     let name = missing.last().map_or(text, String::as_str);
                     return Err(self.undefined(name, text, range.clone()));
                 }
@@ -144,6 +144,9 @@ impl<'a> Evaluator<'a> {
             return Err(secret_changed(0..source.len()));
         }
         let text = result.map_err(|e| Fault::of_eval(&e, source, 0, &missing, self.cx, self.parameters))?;
+        if let Some(name) = missing.last().filter(|_| !asks_for_undefined(source)) {
+            return Err(unknown(name, 0..source.len(), self.cx, self.parameters));
+        }
         match text.len() > crate::filters::MAX_TEXT {
             true => Err(Fault::new(codes::TEMPLATE_LIMIT, "the text is larger than 16 MiB", 0..source.len())),
             false => Ok(Value::String(text)),
@@ -241,6 +244,12 @@ impl Part {
             Self::Expression(_, range) => range.clone(),
         }
     }
+}
+
+/// Whether an expression says that something in it may be absent: the only ways are `default` and `is defined`.
+fn asks_for_undefined(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|word| matches!(word, "default" | "d" | "defined" | "undefined"))
 }
 
 fn secret_changed(range: std::ops::Range<usize>) -> Fault {

@@ -6,6 +6,8 @@ use std::ops::Range;
 /// Most words and signs in one `{{ … }}` or `{% … %}`: the parser and its tree recurse over them. Measured: 512
 /// nested operators fit a thread of 2 MiB in a debug build with room to spare.
 const MAX_TOKENS: usize = 512;
+/// Deepest nesting of brackets in one of them: the parser takes ten calls for each level.
+const MAX_BRACKETS: i64 = 32;
 /// Most statements in a scalar: chains of `elif` nest in the tree.
 const MAX_TAGS: usize = 128;
 /// Deepest nesting of `for`: each level may multiply the size of what it names.
@@ -133,6 +135,12 @@ fn inside(text: &str, start: usize, end: &'static str) -> Result<(Range<usize>, 
             return Err(SplitError::TooMuch {
                 range: start..at,
                 what: "an expression of more than 512 words and signs",
+            });
+        }
+        if balance > MAX_BRACKETS {
+            return Err(SplitError::TooMuch {
+                range: start..at,
+                what: "brackets nested deeper than 32 levels",
             });
         }
         match byte {
