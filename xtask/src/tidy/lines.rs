@@ -73,7 +73,8 @@ pub(crate) fn check_rust(file: &File, tree: &Tree) -> Vec<Finding> {
 
 /// The ids of a citation: `S-10`, `J3`; a dash after those letters that have one.
 pub(crate) fn spec_ids(cited: &str) -> Result<Vec<&str>, String> {
-    let (list, words) = cited.split_once(" — ").unwrap_or((cited, ""));
+    let ends = [" — ", ": ", " ("].iter().filter_map(|end| cited.find(end));
+    let (list, words) = cited.split_at(ends.min().unwrap_or(cited.len()));
     let mut ids = Vec::new();
     for id in list.split(',').map(str::trim) {
         if !is_spec_id(id) {
@@ -81,7 +82,7 @@ pub(crate) fn spec_ids(cited: &str) -> Result<Vec<&str>, String> {
         }
         ids.push(id);
     }
-    match words.split([' ', ',']).find(|word| is_spec_id(word)) {
+    match words.split([' ', ',', '(', ')']).find(|word| is_spec_id(word)) {
         Some(id) => Err(format!("`{id}` stands in the words, where no list of cited ids finds it")),
         None => Ok(ids),
     }
@@ -174,6 +175,8 @@ mod tests {
     #[test]
     fn citations_are_lists_of_requirement_ids() {
         check(&format!("{DOC}// spec: S-10, J3, P12 — removal\n"), &[]);
+        check(&format!("{DOC}// spec: D-1: what is unacknowledged comes again\n"), &[]);
+        check(&format!("{DOC}// spec: D-1 (and D-2)\n"), &[(2, "spec-id")]);
         check(&format!("{DOC}// spec: S10\n"), &[(2, "spec-id")]);
         check(&format!("{DOC}// spec: S-10 A-6\n"), &[(2, "spec-id")]);
         check(&format!("{DOC}// spec: S-10 — and A-6\n"), &[(2, "spec-id")]);

@@ -60,7 +60,7 @@ const RULES: &[Rule] = &[
     rule("thread-sleep", "nothing in this project sleeps on a thread: wait on a condition"),
     rule("empty-assert", "assert something that can fail"),
     rule("unfinished", "finish it, or delete it: there is no later"),
-    rule("spec-id", "write `// spec: S-10, S-11`: ids with commas, then a line break or ` — words`"),
+    rule("spec-id", "write `// spec: S-10, S-11`: ids with commas, then nothing, ` — words` or `: words`"),
     // Async.
     rule(
         "select-note",

@@ -91,6 +91,7 @@ fn intervals_say_what_happens_to_missed_ticks() {
         "fn a() { let mut b = tokio::time::interval(c); b.set_missed_tick_behavior(MissedTickBehavior::Delay); }\n",
         &[],
     );
+    check_test("fn a() { let b = tokio::time::interval(c); }\n", &[]);
     check_src("fn a() { b.interval(); }\nfn interval() {}\n", &[]);
 }
 
@@ -110,10 +111,12 @@ fn names_use_the_projects_words() {
 
 #[test]
 fn public_errors_and_events_may_grow() {
-    check_src("pub enum DeriveError { A }\n", &[(1, "non-exhaustive")]);
-    check_src("#[non_exhaustive]\npub enum DeriveError { A }\n", &[]);
+    check_src("#[derive(Debug, thiserror::Error)]\npub enum DeriveError { A }\n", &[(2, "non-exhaustive")]);
+    check_src("#[derive(thiserror::Error)]\n#[non_exhaustive]\npub enum DeriveError { A }\n", &[]);
+    check_src("pub enum OnError { Drop }\n", &[]);
+    check_src("pub enum EngineEvent { A }\n", &[(1, "non-exhaustive")]);
     check_src("pub(crate) enum EngineEvent { A }\n", &[]);
-    check_at("fsmd/src/a.rs", "pub enum RunError { A }\n", &[]);
+    check_at("fsmd/src/a.rs", "#[derive(thiserror::Error)]\npub enum RunError { A }\n", &[]);
 }
 
 #[test]
