@@ -192,6 +192,7 @@ impl Runner {
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = shared.room() => {}
+                    () = source.tend() => {}
                     // What waits to be refused is in flight as well.
                     Some(reject) = self.rejects.recv() => { self.reject(reject).await?; continue }
                 }

@@ -79,7 +79,7 @@ impl Source {
                 source.receive(incoming, limit).await;
                 batch.extend(incoming.drain(..).map(|i| Taken {
                     message: i.message,
-                    ack: i.slot.map_or(Ack::None, Ack::Mqtt),
+                    ack: Ack::Mqtt(i.slot),
                     at: i.at,
                     duplicate: i.duplicate,
                 }));
@@ -90,6 +90,15 @@ impl Source {
                 source.take(batch, limit).await;
                 Ok(true)
             }
+        }
+    }
+
+    /// What an input has to do while nothing is taken from it; never ends.
+    pub(crate) async fn tend(&mut self) {
+        match self {
+            Self::Mqtt(source, _) => source.tend().await,
+            Self::Http(source) => source.tend().await,
+            Self::Generate(_) => std::future::pending().await,
         }
     }
 

@@ -76,6 +76,8 @@ labels! {
         Error = "error",
         /// It failed and went to the dead letter output instead.
         DeadLetter = "dead_letter",
+        /// It came at quality of service 0 while the flow was full.
+        Overflow = "overflow",
         /// The output is `drop`.
         Drop = "drop",
     }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until `look` gives something.
 #[track_caller]
-pub fn until<'a, T>(what: &'a str, mut look: impl FnMut() -> Option<T> + 'a) -> impl Future<Output = T> + 'a {
+pub(crate) fn until<'a, T>(what: &'a str, mut look: impl FnMut() -> Option<T> + 'a) -> impl Future<Output = T> + 'a {
     let caller = std::panic::Location::caller();
     async move {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -38,20 +38,20 @@ pub fn until<'a, T>(what: &'a str, mut look: impl FnMut() -> Option<T> + 'a) -> 
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A mosquitto that can be stopped and started again with what it had.
-pub struct Broker {
+pub(crate) struct Broker {
     folder: TempDir,
-    pub port: u16,
+    pub(crate) port: u16,
     child: Option<Child>,
 }
 
 impl Broker {
     /// Writes the configuration without starting it.
-    pub fn prepare(more: &str) -> Self {
+    pub(crate) fn prepare(more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let path = folder.path().display().to_string();
@@ -63,17 +63,17 @@ impl Broker {
         Self { folder, port, child: None }
     }
 
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with("").await
     }
 
-    pub async fn start_with(more: &str) -> Self {
+    pub(crate) async fn start_with(more: &str) -> Self {
         let mut broker = Self::prepare(more);
         broker.up().await;
         broker
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
@@ -82,7 +82,7 @@ impl Broker {
     }
 
     /// Starts it, and waits until it takes connections.
-    pub async fn up(&mut self) {
+    pub(crate) async fn up(&mut self) {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.path("conf")).kill_on_drop(true);
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mosquitto is installed"));
@@ -91,7 +91,7 @@ impl Broker {
     }
 
     /// Stops it as an operator does: it writes down its sessions.
-    pub async fn down(&mut self) {
+    pub(crate) async fn down(&mut self) {
         let mut child = self.child.take().expect("it runs");
         let id = child.id().expect("it runs").to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
@@ -99,8 +99,14 @@ impl Broker {
     }
 
     /// Lines of its log that hold `text`.
-    pub fn logged(&self, text: &str) -> usize {
-        fs::read_to_string(self.path("log")).unwrap_or_default().lines().filter(|l| l.contains(text)).count()
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        log.lines().filter(|l| l.contains(text)).map(Into::into).collect()
+    }
+
+    /// How many lines of its log hold `text`.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        self.lines(text).len()
     }
 
     fn client(&self, program: &str, args: &[&str]) -> Command {
@@ -111,7 +117,7 @@ impl Broker {
     }
 
     /// Publishes each line of `lines` as a message, at quality of service 1, and waits for all answers.
-    pub async fn publish(&self, topic: &str, lines: &str) {
+    pub(crate) async fn publish(&self, topic: &str, lines: &str) {
         let mut child =
             self.client("mosquitto_pub", &["-q", "1", "-t", topic, "-l"]).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
@@ -119,27 +125,28 @@ impl Broker {
     }
 
     /// A subscriber, at quality of service 1, with a session that outlives the broker. It is subscribed when this returns.
-    pub async fn subscriber(&self, id: &str) -> Subscriber {
+    pub(crate) async fn subscriber(&self, id: &str) -> Subscriber {
         let args = ["-q", "1", "-t", "#", "-v", "-c", "-i", id];
         let mut child = self.client("mosquitto_sub", &args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut subscriber = Subscriber { _child: child, lines };
         let probe = self.client("mosquitto_pub", &["-q", "1", "-r", "-t", "probe", "-m", id]).status().await.unwrap();
         assert!(probe.success());
-        assert_eq!(subscriber.next().await, ("probe".to_owned(), id.to_owned()));
+        // Earlier ones may have left a probe.
+        while subscriber.next().await != ("probe".to_owned(), id.to_owned()) {}
         subscriber
     }
 }
 
 /// A mosquitto_sub.
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     _child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Subscriber {
     /// The next message: topic and payload.
-    pub async fn next(&mut self) -> (String, String) {
+    pub(crate) async fn next(&mut self) -> (String, String) {
         let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a message within a minute");
         let line = line.unwrap().expect("the subscriber runs");
         line.split_once(' ').map(|(t, p)| (t.to_owned(), p.to_owned())).unwrap_or((line, String::new()))
@@ -147,7 +154,7 @@ impl Subscriber {
 
     /// Reads until `count` different numbers have come on each topic. Fails if first comers are out of order. Gives the
     /// number of duplicates.
-    pub async fn expect_in_order(&mut self, topics: usize, count: u64) -> usize {
+    pub(crate) async fn expect_in_order(&mut self, topics: usize, count: u64) -> usize {
         let mut next: BTreeMap<String, u64> = BTreeMap::new();
         let mut duplicates = 0;
         while next.len() < topics || next.values().any(|n| *n < count) {
@@ -169,27 +176,27 @@ impl Subscriber {
 }
 
 /// Numbers from 0, one per line.
-pub fn numbers(count: u64) -> String {
+pub(crate) fn numbers(count: u64) -> String {
     (0..count).map(|n| format!("{n}\n")).collect()
 }
 
-pub fn config(value: Value) -> FlowConfig {
+pub(crate) fn config(value: Value) -> FlowConfig {
     serde_json::from_value(value).unwrap_or_else(|error| panic!("the config is good: {error}"))
 }
 
-pub fn pool(name: &str) -> Arc<SessionPool> {
+pub(crate) fn pool(name: &str) -> Arc<SessionPool> {
     Arc::new(SessionPool::new(name))
 }
 
 /// A flow in a task of its own.
-pub struct Running {
-    pub watch: FlowWatch,
+pub(crate) struct Running {
+    pub(crate) watch: FlowWatch,
     stop: CancellationToken,
     task: JoinSet<Result<(), FlowError>>,
 }
 
 impl Running {
-    pub fn start(name: &str, value: Value, pool: &Arc<SessionPool>) -> Self {
+    pub(crate) fn start(name: &str, value: Value, pool: &Arc<SessionPool>) -> Self {
         let flow = Flow::try_new(name, Arc::new(config(value)), pool).unwrap_or_else(|e| panic!("{e}"));
         let (watch, stop) = (flow.watch(), CancellationToken::new());
         let mut task = JoinSet::new();
@@ -198,20 +205,20 @@ impl Running {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) -> Result<(), FlowError> {
+    pub(crate) async fn stop(mut self) -> Result<(), FlowError> {
         self.stop.cancel();
         self.ended().await
     }
 
     /// Waits until it ends by itself.
-    pub async fn ended(&mut self) -> Result<(), FlowError> {
+    pub(crate) async fn ended(&mut self) -> Result<(), FlowError> {
         let joined = tokio::time::timeout(PATIENCE, self.task.join_next()).await.expect("it ends within a minute");
         joined.expect("it was started").expect("it does not panic")
     }
 
     /// Waits until its counters are as they should be.
     #[track_caller]
-    pub fn until<'a>(&'a self, what: &'a str, good: impl Fn(&FlowSnapshot) -> bool + 'a) -> impl Future<Output = FlowSnapshot> + 'a {
+    pub(crate) fn until<'a>(&'a self, what: &'a str, good: impl Fn(&FlowSnapshot) -> bool + 'a) -> impl Future<Output = FlowSnapshot> + 'a {
         let watch = self.watch.clone();
         until(what, move || Some(watch.snapshot()).filter(|s| good(s)))
     }

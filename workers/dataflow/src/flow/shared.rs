@@ -59,6 +59,9 @@ impl Shared {
     pub(crate) fn max_in_flight(&self) -> usize {
         self.max_messages
     }
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
     pub(crate) fn in_flight(&self) -> usize {
         self.messages.load(Ordering::Relaxed)
     }

@@ -73,12 +73,17 @@ impl HttpServer {
         Ok(Self { listener, connections: JoinSet::new(), receiver, service: Arc::new(service) })
     }
 
+    /// Accepts connections, so that their requests can be told that the flow is full; never ends.
+    pub(super) async fn tend(&mut self) {
+        self.take(&mut Vec::new(), 0).await;
+    }
+
     pub(super) async fn take(&mut self, batch: &mut Vec<Taken>, limit: usize) {
         loop {
             let full = self.connections.len() >= MAX_CONNECTIONS;
             // All branches may be dropped at any time: accept and recv_many have then done nothing.
             tokio::select! {
-                count = self.receiver.recv_many(batch, limit) => if count > 0 { return },
+                count = self.receiver.recv_many(batch, limit), if limit > 0 => if count > 0 { return },
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => self.serve(stream),
                     Err(error) => {

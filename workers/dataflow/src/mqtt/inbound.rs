@@ -15,32 +15,36 @@ use super::link::{Link, Route};
 /// hold back its neighbours for longer than this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The right to acknowledge one received message. Dropped without [`acknowledge`](Self::acknowledge), the message counts
-/// as returned and is fetched again.
+/// The right to acknowledge one received message, and the place it takes in its flow's queue. Dropped without
+/// [`acknowledge`](Self::acknowledge), the message counts as returned and is fetched again.
 pub(crate) struct AckSlot {
     link: Arc<Link>,
     route: Arc<Route>,
-    number: u64,
-    open: bool,
+    /// `None` where the broker waits for no answer (quality of service 0), and once it was given.
+    number: Option<u64>,
+    bytes: usize,
 }
 
 impl AckSlot {
-    pub(crate) fn new(link: &Arc<Link>, route: &Arc<Route>, number: u64) -> Self {
-        route.hold();
-        Self { link: Arc::clone(link), route: Arc::clone(route), number, open: true }
+    pub(crate) fn new(link: &Arc<Link>, route: &Arc<Route>, number: Option<u64>, bytes: usize) -> Self {
+        route.hold(bytes);
+        Self { link: Arc::clone(link), route: Arc::clone(route), number, bytes }
     }
 
     pub(crate) fn acknowledge(mut self) {
-        self.open = false;
-        self.link.settle(self.number, true);
+        if let Some(number) = self.number.take() {
+            self.link.settle(number, true);
+        }
     }
 }
 
 impl Drop for AckSlot {
     fn drop(&mut self) {
-        self.route.release();
-        if self.open {
-            self.link.settle(self.number, false);
+        if self.route.release(self.bytes) {
+            self.link.wake.notify_one();
+        }
+        if let Some(number) = self.number {
+            self.link.settle(number, false);
         }
     }
 }
@@ -113,9 +117,9 @@ impl Inbound {
         self.entries.len()
     }
 
-    /// Whether a flow gave back a message.
-    pub(crate) fn has_returned(&self) -> bool {
-        self.entries.iter().chain(self.old.values()).any(|e| e.state == State::Returned)
+    /// Whether a message was given back whose subscription is `wanted`.
+    pub(crate) fn has_returned(&self, wanted: impl Fn(u32) -> bool) -> bool {
+        self.entries.iter().any(|e| e.state == State::Returned && wanted(e.subscription))
     }
 
     /// Takes note of a received message for `flows` flows; none is a message whose flow is away.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::codec::Protocol;
@@ -92,6 +92,16 @@ impl MqttSource {
     /// # Cancel safety
     /// Nothing is lost when dropped: messages stay queued.
     pub(crate) async fn receive(&mut self, batch: &mut Vec<Incoming>, limit: usize) {
+        self.drive(batch, limit).await;
+    }
+
+    /// Does all but take messages; never ends. A flow that waits for room polls this, or it could not get out of the way
+    /// of others.
+    pub(crate) async fn tend(&mut self) {
+        self.drive(&mut Vec::new(), 0).await;
+    }
+
+    async fn drive(&mut self, batch: &mut Vec<Incoming>, limit: usize) {
         loop {
             let event = self.event(batch, limit).await;
             match event {
@@ -128,29 +138,29 @@ impl MqttSource {
         // All branches may be dropped at any time.
         match &mut self.lane {
             Lane::Steady if !self.started => tokio::select! {
-                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 _ = progress.wait_for(|p| *p != Progress::Pending) => Event::Progress,
             },
             Lane::Steady if on_own && may_share => tokio::select! {
-                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 () = tokio::time::sleep_until(calm) => Event::Calm,
             },
             Lane::Steady if may_share => tokio::select! {
-                n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 () = current.route.crowd.notified() => Event::Crowded,
             },
-            Lane::Steady => Event::Messages(current.receiver.recv_many(batch, limit).await),
+            Lane::Steady => Event::Messages(take(&mut current.receiver, batch, limit).await),
             Lane::Asking => match Arc::clone(&self.pool.probes).acquire_owned().await {
                 Ok(permit) => Event::Permit(permit),
                 // The pool never closes it.
                 Err(_) => Event::Progress,
             },
-            Lane::Draining(from, _) => Event::Messages(from.receiver.recv_many(batch, limit).await),
-            Lane::Moving { left: true, .. } => Event::Messages(current.receiver.recv_many(batch, limit).await),
+            Lane::Draining(from, _) => Event::Messages(take(&mut from.receiver, batch, limit).await),
+            Lane::Moving { left: true, .. } => Event::Messages(take(&mut current.receiver, batch, limit).await),
             Lane::Moving { next, .. } => {
                 let mut arrived = next.route.progress.subscribe();
                 tokio::select! {
-                    n = current.receiver.recv_many(batch, limit) => Event::Messages(n),
+                    n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                     _ = arrived.wait_for(|p| *p != Progress::Pending) => Event::Progress,
                 }
             }
@@ -194,4 +204,12 @@ impl MqttSource {
     pub(crate) fn queued(&self) -> usize {
         self.current.receiver.len()
     }
+}
+
+/// Takes messages; with the limit 0 it waits for ever.
+async fn take(queue: &mut mpsc::UnboundedReceiver<Incoming>, batch: &mut Vec<Incoming>, limit: usize) -> usize {
+    if limit == 0 {
+        return std::future::pending().await;
+    }
+    queue.recv_many(batch, limit).await
 }

@@ -23,7 +23,7 @@ pub(crate) const CROWDED: usize = 1024;
 /// A message as the session received it.
 pub(crate) struct Incoming {
     pub(crate) message: Message,
-    pub(crate) slot: Option<super::AckSlot>,
+    pub(crate) slot: super::AckSlot,
     pub(crate) at: Instant,
     pub(crate) duplicate: bool,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Route {
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) flow: Arc<Shared>,
     held: AtomicUsize,
-    /// Messages in the queue, not yet in the hands of the flow.
+    held_bytes: AtomicUsize,
     crowded: AtomicBool,
     pub(crate) crowd: Notify,
 }
@@ -64,6 +64,7 @@ impl Route {
             progress: watch::Sender::new(Progress::Pending),
             flow: Arc::clone(flow),
             held: AtomicUsize::new(0),
+            held_bytes: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
             crowd: Notify::new(),
         }
@@ -73,11 +74,21 @@ impl Route {
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
-    pub(crate) fn hold(&self) {
+    pub(crate) fn hold(&self, bytes: usize) {
         self.held.fetch_add(1, Ordering::Relaxed);
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
-    pub(crate) fn release(&self) {
+    /// Says whether the queue was full and is no more.
+    pub(crate) fn release(&self, bytes: usize) -> bool {
+        let full = self.is_full();
         self.held.fetch_sub(1, Ordering::Relaxed);
+        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        full && !self.is_full()
+    }
+    /// Whether the flow has as much as it may have under way, and as much again waiting.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held() >= 2 * self.flow.max_in_flight()
+            || self.held_bytes.load(Ordering::Relaxed) >= self.flow.max_bytes()
     }
     /// Tells the flow, once, that it is in the way of others.
     pub(crate) fn is_in_the_way(&self) {
@@ -213,11 +224,19 @@ impl Link {
 
     /// The connection broke, or could not be made.
     pub(crate) fn disconnected(&self, why: &Arc<str>) {
-        self.up.store(false, Ordering::Release);
+        self.down();
         for listener in self.listeners().iter() {
             listener.flow.set_up(listener.stage, false);
             listener.flow.stats().error(listener.stage, ErrorKind::Connection, Arc::clone(why));
         }
+    }
+
+    pub(crate) fn down(&self) {
+        self.up.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
     }
 
     /// The protocol that the broker spoke last.

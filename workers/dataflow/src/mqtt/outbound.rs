@@ -41,14 +41,17 @@ pub(crate) struct Outbound {
     limits: Limits,
 }
 
+/// MQTT 3.1.1 doesn't say how many exactly-once publishes a broker takes at once; mosquitto hangs up after 20.
+const EXACTLY_ONCE_WINDOW: usize = 16;
+
 struct Limits {
     window: usize,
+    exactly_once: usize,
     packet: usize,
     qos: Qos,
     retain: bool,
 }
 
-/// What is not answered yet is counted with it.
 const fn following(id: u16) -> u16 {
     if id >= LAST_ID { 1 } else { id + 1 }
 }
@@ -61,7 +64,7 @@ impl Outbound {
             written: 0,
             open: 0,
             next_id: 1,
-            limits: Limits { window: 0, packet: 0, qos: Qos::ExactlyOnce, retain: true },
+            limits: Limits { window: 0, exactly_once: 0, packet: 0, qos: Qos::ExactlyOnce, retain: true },
         }
     }
 
@@ -79,10 +82,12 @@ impl Outbound {
     }
 
     /// A new connection: everything unanswered is to be written again, in the same order.
-    pub(crate) fn connected(&mut self, ack: &ConnAck) {
+    pub(crate) fn connected(&mut self, ack: &ConnAck, protocol: Protocol) {
+        let window = usize::from(ack.receive_maximum).min(usize::from(LAST_ID) / 2);
         self.limits = Limits {
             // The identifiers must not meet themselves.
-            window: usize::from(ack.receive_maximum).min(usize::from(LAST_ID) / 2),
+            window,
+            exactly_once: if protocol == Protocol::V5 { window } else { EXACTLY_ONCE_WINDOW },
             packet: ack.maximum_packet as usize,
             qos: Qos::from_level(ack.maximum_qos).unwrap_or(Qos::ExactlyOnce),
             retain: ack.retain,
@@ -102,6 +107,10 @@ impl Outbound {
         while out.len() < space && self.open < self.limits.window {
             if self.written < self.sent.len() {
                 let sent = &self.sent[self.written];
+                let exactly_once = sent.publication.as_ref().is_some_and(|p| p.qos == Qos::ExactlyOnce);
+                if exactly_once && self.open >= self.limits.exactly_once {
+                    return;
+                }
                 self.written += 1;
                 let Some(publication) = &sent.publication else { continue };
                 if sent.released {
@@ -115,6 +124,10 @@ impl Outbound {
                 continue;
             }
             if self.sent.len() >= usize::from(LAST_ID) - 1 {
+                return;
+            }
+            let Some(front) = self.queued.front() else { return };
+            if front.qos == Qos::ExactlyOnce && self.open >= self.limits.exactly_once {
                 return;
             }
             let Some(mut publication) = self.queued.pop_front() else { return };

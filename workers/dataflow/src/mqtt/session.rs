@@ -32,8 +32,6 @@ const WRITE_AHEAD: usize = 64 * 1024;
 const READ_AT_ONCE: usize = 16 * 1024;
 /// How often deadlines are looked at; acknowledgements out of turn and keep-alive are due in seconds.
 const BEAT: Duration = Duration::from_millis(500);
-/// Our window on a connection of one flow is set by its queue; on a shared one a stalled flow must not fill it.
-const SHARED_WINDOW: u16 = u16::MAX;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +52,9 @@ enum Ended {
     Silent { url: String, silent: Duration },
     #[error("{url} disconnected us: {reason}")]
     Disconnected { url: String, reason: &'static str },
-    /// On purpose, to be sent again what flows gave back.
-    #[error("fetching again what flows gave back")]
-    Refetch,
+    /// On purpose: to be sent again what flows gave back, or to widen the window.
+    #[error("connecting again")]
+    Again,
     /// Nobody needs the session any more.
     #[error("not needed any more")]
     Unused,
@@ -73,9 +71,13 @@ struct Session {
     protocol: Protocol,
     connections: u32,
     unused_since: Option<Instant>,
+    /// A flow gave back a message, or came: look whether the two fit.
+    look_for_returned: bool,
     refetch: bool,
     /// When an acknowledgement last passed an earlier one.
     passed: Option<Instant>,
+    /// What we told the broker it may send without an answer.
+    window: u16,
     answers: Vec<(u16, bool)>,
     routes: Vec<u64>,
 }
@@ -93,8 +95,10 @@ pub(super) async fn run(link: Arc<Link>, client_id: String, registry: Registry) 
         protocol,
         connections: 0,
         unused_since: None,
+        look_for_returned: false,
         refetch: false,
         passed: None,
+        window: 0,
         answers: Vec::new(),
         routes: Vec::new(),
     };
@@ -104,12 +108,13 @@ pub(super) async fn run(link: Arc<Link>, client_id: String, registry: Registry) 
         let Err(ended) = session.connect_and_serve().await;
         session.inbound.disconnected();
         session.table.disconnected();
+        session.link.down();
         if session.connections != before {
             failures = 0;
         }
         match ended {
             Ended::Unused => return,
-            Ended::Refetch => continue,
+            Ended::Again => continue,
             Ended::OldProtocol { .. } if session.protocol == Protocol::V5 && session.link.peer.version == Version::Auto => {
                 session.protocol = Protocol::V311;
                 continue;
@@ -165,8 +170,9 @@ impl Session {
             return false;
         }
         let since = *self.unused_since.get_or_insert_with(Instant::now);
-        // A session of one flow that moved away, or whose broker can't be reached, has nothing to wait for.
-        let linger = if self.table.is_empty() { Duration::ZERO } else { LINGER };
+        // A session of a flow that moved away has nothing to wait for; what can't be delivered goes back to its source.
+        let waits = !self.table.is_empty() || self.link.is_up() && !self.outbound.is_empty();
+        let linger = if waits { LINGER } else { Duration::ZERO };
         since.elapsed() >= linger && self.registry.sign_off(&self.link)
     }
 
@@ -175,6 +181,7 @@ impl Session {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.link.take(&mut inbox);
         for (number, taken) in inbox.settled.drain(..) {
+            self.look_for_returned |= !taken;
             self.inbound.settle(number, taken);
         }
         self.outbound.push(&mut inbox.publications);
@@ -182,8 +189,7 @@ impl Session {
         for command in inbox.commands.drain(..) {
             match command {
                 Command::Attach(route, sender) => {
-                    // What an earlier flow gave back may be this one's.
-                    self.refetch |= self.inbound.has_returned();
+                    self.look_for_returned = true;
                     self.table.attach(route, sender, narrow);
                 }
                 Command::Detach(number) => self.table.detach(number),
@@ -200,7 +206,7 @@ impl Session {
         let mut stream = self.connect().await?;
         let mut buffer = BytesMut::new();
         let mut out = BytesMut::new();
-        let receive_maximum = if self.link.peer.shared() { SHARED_WINDOW } else { self.table.window() };
+        self.window = self.table.window();
         codec::connect(
             &mut out,
             codec::Connect {
@@ -211,7 +217,7 @@ impl Session {
                 clean: self.client_id.is_empty(),
                 keep_alive: u16::try_from(self.link.peer.keep_alive.as_secs()).unwrap_or(u16::MAX),
                 session_expiry: u32::try_from(self.link.peer.session_expiry.as_secs()).unwrap_or(u32::MAX),
-                receive_maximum,
+                receive_maximum: self.window,
             },
         );
         let url = self.url();
@@ -274,12 +280,13 @@ impl Session {
 
     fn connected(&mut self, ack: &ConnAck, out: &mut BytesMut) {
         self.inbound.connected(ack.session_present);
-        self.outbound.connected(ack);
+        self.outbound.connected(ack, self.protocol);
         let resumed = ack.session_present && self.connections == 0;
         self.table.connected(ack, resumed, self.protocol == Protocol::V311 && self.link.peer.shared());
         self.link.connected(self.protocol, self.connections > 0);
         self.connections += 1;
         self.refetch = false;
+        self.look_for_returned = true;
         self.passed = None;
         self.take_inbox(Some(out));
     }
@@ -309,9 +316,15 @@ impl Session {
             if buffer.capacity() == buffer.len() {
                 buffer.reserve(READ_AT_ONCE);
             }
+            // A connection of one flow holds back its source by not reading. A shared one always reads: answers to
+            // publishes come the same way.
+            let reading = self.link.peer.shared() || !self.table.is_full();
+            if !reading {
+                last_read = now;
+            }
             // All branches may be dropped at any time: `read_buf` and `write_buf` have then done nothing.
             tokio::select! {
-                read = reader.read_buf(&mut buffer) => match read.map_err(io)? {
+                read = reader.read_buf(&mut buffer), if reading => match read.map_err(io)? {
                     0 => return Err(Ended::Eof { url: url.clone() }),
                     _ => { last_read = Instant::now(); pinged = false; }
                 },
@@ -346,8 +359,8 @@ impl Session {
                     }
                 }
             }
-            if self.refetch {
-                return Err(Ended::Refetch);
+            if self.refetch || self.window < self.table.window() && self.protocol == Protocol::V5 {
+                return Err(Ended::Again);
             }
         }
     }
@@ -359,6 +372,10 @@ impl Session {
             if count > 0 {
                 tracing::warn!(client_id = %self.client_id, count, "messages of a flow that is gone are given up");
             }
+        }
+        if self.look_for_returned {
+            self.look_for_returned = self.inbound.has_returned(|_| true);
+            self.refetch = self.inbound.has_returned(|subscription| self.table.has_flow(subscription));
         }
         self.table.drained(self.inbound.len());
         self.table.write(out, self.protocol);
@@ -423,7 +440,9 @@ impl Session {
 
     fn receive(&mut self, publish: codec::Publish, subscription: u32, routes: &[u64], now: Instant) {
         if publish.qos == Qos::AtMostOnce {
-            self.table.send(routes, publish, now, |_| None, false);
+            let link = &self.link;
+            let slot = |route: &Arc<super::link::Route>, bytes| super::AckSlot::new(link, route, None, bytes);
+            self.table.send(routes, publish, now, slot, link.peer.shared());
             return;
         }
         let exactly_once = publish.qos == Qos::ExactlyOnce;
@@ -433,9 +452,8 @@ impl Session {
             inbound::Received::Known => {}
             inbound::Received::New(number) => {
                 let link = &self.link;
-                let duplicate = publish.duplicate;
-                let slot = |route: &Arc<super::link::Route>| Some(super::AckSlot::new(link, route, number));
-                self.table.send(routes, publish, now, slot, duplicate);
+                let slot = |route: &Arc<super::link::Route>, bytes| super::AckSlot::new(link, route, Some(number), bytes);
+                self.table.send(routes, publish, now, slot, link.peer.shared());
                 if routes.is_empty() && !self.table.expects(subscription) {
                     // Nobody asked for it: a subscription of an earlier life.
                     self.inbound.abandon(subscription);

@@ -14,6 +14,7 @@ use super::codec::{self, ConnAck, Protocol, Publish};
 use super::link::{CROWDED, Incoming, Progress, Route};
 use crate::config::{Qos, TopicFilter};
 use crate::message::Message;
+use crate::stats::DropReason;
 
 /// Packet identifiers of subscriptions; publishes use those below.
 const FIRST_ID: u16 = 60_001;
@@ -97,10 +98,20 @@ impl Table {
         self.subscriptions.is_empty()
     }
 
-    /// The window of a session of one flow: as much as the flow has on its way at most.
+    /// How much the broker may send without an answer. With one flow that is what the flow has under way at most, so that
+    /// its limit reaches the source; with several it is all there is, so that none can fill it.
     pub(super) fn window(&self) -> u16 {
-        let wished = self.members.values().map(|m| m.route.flow.max_in_flight()).max().unwrap_or(1024);
-        u16::try_from(wished).unwrap_or(u16::MAX).max(1)
+        let mut members = self.members.values().filter(|m| !m.narrow);
+        match (members.next(), members.next()) {
+            (None, _) => 1024,
+            (Some(only), None) => u16::try_from(only.route.flow.max_in_flight()).unwrap_or(u16::MAX),
+            (Some(_), Some(_)) => u16::MAX,
+        }
+    }
+
+    /// Whether a flow has as much as it can take.
+    pub(super) fn is_full(&self) -> bool {
+        self.members.values().any(|m| m.route.is_full())
     }
 
     pub(super) fn attach(
@@ -335,6 +346,12 @@ impl Table {
         ended
     }
 
+    /// Whether a flow waits for this subscription's messages.
+    pub(super) fn has_flow(&self, number: u32) -> bool {
+        let subscription = self.by_number.get(&number).and_then(|filter| self.subscriptions.get(filter));
+        subscription.is_some_and(|s| !s.members.is_empty() && s.state == State::Active)
+    }
+
     /// Whether a subscription's messages may still find a flow.
     pub(super) fn expects(&self, number: u32) -> bool {
         let subscription = self.by_number.get(&number).and_then(|filter| self.subscriptions.get(filter));
@@ -362,29 +379,34 @@ impl Table {
         first
     }
 
-    /// Gives a message to its routes.
+    /// Gives a message to its routes. `shared` says that the session can't stop reading for one of them.
     pub(super) fn send(
         &mut self,
         routes: &[u64],
         publish: Publish,
         at: Instant,
-        slot: impl Fn(&Arc<Route>) -> Option<AckSlot>,
-        duplicate: bool,
+        slot: impl Fn(&Arc<Route>, usize) -> AckSlot,
+        shared: bool,
     ) {
         self.last_message = Some(at);
+        let (duplicate, qos) = (publish.duplicate, publish.qos);
         let mut message = Message::new(publish.topic, publish.payload);
         message.metadata = publish.properties;
         let others = self.members.len() > 1;
         let last = routes.len().saturating_sub(1);
         for (i, number) in routes.iter().enumerate() {
-            let Some(member) = self.members.get(number) else { continue };
+            let Some(Member { route, sender, .. }) = self.members.get(number) else { continue };
             let message = if i == last { std::mem::take(&mut message) } else { message.clone() };
-            let slot = slot(&member.route);
-            if others && member.route.held() >= CROWDED {
-                member.route.is_in_the_way();
+            if shared && (others && route.held() >= CROWDED || route.is_full()) {
+                route.is_in_the_way();
+                if qos == Qos::AtMostOnce && route.is_full() {
+                    route.flow.stats().dropped(DropReason::Overflow);
+                    continue;
+                }
             }
+            let slot = slot(route, message.size());
             // A closed queue is a flow that is just ending: its slot comes back as returned.
-            drop(member.sender.send(Incoming { message, slot, at, duplicate }));
+            drop(sender.send(Incoming { message, slot, at, duplicate }));
         }
     }
 }
