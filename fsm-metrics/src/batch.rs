@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fsm_core::Moment;
 
@@ -32,6 +33,8 @@ pub struct ScopeId(u32);
 
 /// The engine's own samples go to the first place.
 const ENGINE: ScopeId = ScopeId(0);
+/// Where an engine without metrics records: no place has this number.
+const NOWHERE: ScopeId = ScopeId(u32::MAX);
 
 /// The samples of one tick, in plain fields.
 #[derive(Debug)]
@@ -141,7 +144,7 @@ impl TickBatch {
 
     /// A node of this kind is created at this path. Each call needs a [`leave`](Self::leave) when the node is gone.
     pub fn enter(&mut self, kind: &Kind, path: &str) -> ScopeId {
-        let Some(metrics) = &self.metrics else { return ENGINE };
+        let Some(metrics) = &self.metrics else { return NOWHERE };
         if !metrics.is_per_path()
             && let Some(id) = self.by_kind.get(kind.name()).and_then(|paths| paths.get(""))
         {
@@ -233,54 +236,65 @@ impl TickBatch {
         }
     }
 
-    /// The place and cell of a series, marked to be flushed. None when nothing is recorded.
+    /// What writes into the fields of one scope. None when nothing is recorded.
     #[inline]
-    fn touch<M: Metric>(
-        &mut self,
-        scope: ScopeId,
-        metric: M,
-        labels: &[usize],
-    ) -> Option<(&mut Place, usize)> {
+    fn pen(&mut self, scope: ScopeId) -> Option<Pen<'_>> {
         let place = self.places.get_mut(scope.0 as usize)?.as_mut()?;
-        let unit = place.block.layout.unit(metric.index(), labels);
-        if !place.touched[unit] {
-            place.touched[unit] = true;
-            self.dirty.push((scope.0, unit as u32));
+        Some(Pen { id: scope.0, place, dirty: &mut self.dirty })
+    }
+}
+
+/// Writes into the fields of one scope and notes which series changed.
+struct Pen<'a> {
+    id: u32,
+    place: &'a mut Place,
+    dirty: &'a mut Vec<(u32, u32)>,
+}
+
+impl Pen<'_> {
+    #[inline]
+    fn touch(&mut self, metric: impl Metric, labels: &[usize]) -> usize {
+        let (unit, cell) = self.place.block.layout.find(metric.index(), labels);
+        if !self.place.touched[unit] {
+            self.place.touched[unit] = true;
+            self.dirty.push((self.id, unit as u32));
         }
-        let cell = place.block.layout.units[unit].cell;
-        Some((place, cell))
+        cell
     }
 
     #[inline]
-    fn count<M: Metric>(&mut self, scope: ScopeId, metric: M, labels: &[usize], n: u64) {
-        if let Some((place, cell)) = self.touch(scope, metric, labels) {
-            place.cells[cell] += n;
-        }
+    fn count(&mut self, metric: impl Metric, labels: &[usize], n: u64) {
+        let cell = self.touch(metric, labels);
+        self.place.cells[cell] += n;
     }
 
     /// Adds to a gauge that sums over nodes.
     #[inline]
-    fn add<M: Metric>(&mut self, scope: ScopeId, metric: M, labels: &[usize], by: f64) {
-        if let Some((place, cell)) = self.touch(scope, metric, labels) {
-            place.cells[cell] = (f64::from_bits(place.cells[cell]) + by).to_bits();
-        }
+    fn add(&mut self, metric: impl Metric, labels: &[usize], by: f64) {
+        let cell = self.touch(metric, labels);
+        let value = &mut self.place.cells[cell];
+        *value = (f64::from_bits(*value) + by).to_bits();
     }
 
     /// Raises a gauge that shows the greatest value of the tick.
     #[inline]
-    fn raise<M: Metric>(&mut self, scope: ScopeId, metric: M, labels: &[usize], value: f64) {
-        if let Some((place, cell)) = self.touch(scope, metric, labels) {
-            place.cells[cell] = f64::from_bits(place.cells[cell]).max(value).to_bits();
-        }
+    fn raise(&mut self, metric: impl Metric, labels: &[usize], value: f64) {
+        let cell = self.touch(metric, labels);
+        let greatest = &mut self.place.cells[cell];
+        *greatest = f64::from_bits(*greatest).max(value).to_bits();
     }
 
     #[inline]
-    fn observe<M: Metric>(&mut self, scope: ScopeId, metric: M, labels: &[usize], seconds: f64) {
-        let bounds = metric.def().spec.buckets;
-        if let Some((place, cell)) = self.touch(scope, metric, labels) {
-            place.cells[cell + bucket_of(bounds, seconds)] += 1;
-            let sum = &mut place.cells[cell + bounds.len() + 1];
-            *sum = (f64::from_bits(*sum) + seconds).to_bits();
-        }
+    fn observe(&mut self, metric: impl Metric, labels: &[usize], took: Duration) {
+        let (bounds, seconds) = (metric.def().spec.buckets, took.as_secs_f64());
+        let cell = self.touch(metric, labels);
+        let cells = &mut self.place.cells[cell..cell + bounds.len() + 2];
+        cells[bucket_of(bounds, seconds)] += 1;
+        let sum = &mut cells[bounds.len() + 1];
+        *sum = (f64::from_bits(*sum) + seconds).to_bits();
+    }
+
+    fn state(&self, state: Option<usize>) -> usize {
+        self.place.block.layout.state_position(state)
     }
 }

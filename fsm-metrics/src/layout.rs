@@ -72,9 +72,22 @@ pub(crate) struct Unit {
     pub(crate) text: Box<str>,
 }
 
+/// What recording needs of a family, in one cache line with its neighbours.
+#[derive(Debug, Clone, Copy)]
+struct Stride {
+    first_unit: usize,
+    first_cell: usize,
+    cells: usize,
+    /// Values of the first and the second label; 1 for a label that isn't there.
+    values: [usize; 2],
+}
+
 /// The series of a scope. Scopes of one kind share it.
 #[derive(Debug)]
 pub(crate) struct Layout {
+    strides: Vec<Stride>,
+    /// States of the kind.
+    states: usize,
     pub(crate) families: Vec<Family>,
     pub(crate) units: Vec<Unit>,
     pub(crate) cells: usize,
@@ -83,7 +96,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of a group of the catalogue, for a kind where its labels depend on one.
     pub(crate) fn of(defs: &'static [MetricDef], shape: &KindShape) -> Self {
-        let mut layout = Self::empty();
+        let mut layout = Self { states: shape.states.len(), ..Self::empty() };
         for def in defs {
             let labels = def.spec.labels.iter().zip(def.values);
             let labels = labels.map(|(label, values)| (*label, values_of(*values, shape))).collect();
@@ -114,7 +127,7 @@ impl Layout {
     }
 
     const fn empty() -> Self {
-        Self { families: Vec::new(), units: Vec::new(), cells: 0 }
+        Self { strides: Vec::new(), states: 0, families: Vec::new(), units: Vec::new(), cells: 0 }
     }
 
     fn push(
@@ -138,6 +151,14 @@ impl Layout {
             first_unit: self.units.len(),
             units,
         };
+        debug_assert!(family.labels.len() <= 2, "a stride has room for two labels, {} has more", family.name);
+        let values = |at: usize| family.labels.get(at).map_or(1, |(_, values)| values.len());
+        self.strides.push(Stride {
+            first_unit: family.first_unit,
+            first_cell: self.cells,
+            cells: family.cells(),
+            values: [values(0), values(1)],
+        });
         for at in 0..units {
             let unit = self.unit_at(&family, at, shape);
             self.cells += family.cells();
@@ -166,15 +187,26 @@ impl Layout {
         Unit { family: self.families.len(), cell: self.cells, known, pairs: pairs.into(), text: text.into() }
     }
 
-    /// The series of a metric with these label values, given by their positions. A position that is too great means the last
-    /// value, which is the one for unknown ones where there may be such.
-    pub(crate) fn unit(&self, family: usize, positions: &[usize]) -> usize {
-        let family = &self.families[family];
-        debug_assert_eq!(positions.len(), family.labels.len(), "labels of {}", family.name);
-        let labels = family.labels.iter().zip(positions);
-        let at = labels
-            .fold(0, |at, ((_, values), position)| at * values.len() + (*position).min(values.len() - 1));
-        family.first_unit + at
+    /// The series and the cell of a metric with these label values, given by their positions. A position that is too great means
+    /// the last value, which is the one for unknown ones where there may be such.
+    #[inline]
+    pub(crate) fn find(&self, family: usize, positions: &[usize]) -> (usize, usize) {
+        let stride = &self.strides[family];
+        let position = |at: usize| {
+            positions.get(at).copied().unwrap_or_default().min(stride.values[at].saturating_sub(1))
+        };
+        let at = position(0) * stride.values[1] + position(1);
+        (stride.first_unit + at, stride.first_cell + at * stride.cells)
+    }
+
+    /// The position of a state among the values of [`Values::States`].
+    #[inline]
+    pub(crate) fn state_position(&self, state: Option<usize>) -> usize {
+        let named = self.states.min(MAX_STATES);
+        match state {
+            Some(at) => at.min(named),
+            None => named + 1,
+        }
     }
 
     /// The series of one metric.
@@ -197,15 +229,6 @@ fn values_of(values: Values, shape: &KindShape) -> Vec<&'static str> {
             names.chain([OTHER, NO_STATE]).collect()
         }
         Values::Actions => shape.actions.iter().copied().chain([OTHER]).collect(),
-    }
-}
-
-/// The position of a state among the values of [`Values::States`].
-pub(crate) fn state_position(states: usize, state: Option<usize>) -> usize {
-    let named = states.min(MAX_STATES);
-    match state {
-        Some(at) => at.min(named),
-        None => named + 1,
     }
 }
 

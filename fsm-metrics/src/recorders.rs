@@ -31,7 +31,7 @@ impl Scope<NodeMetric> {
 impl ActionMetrics {
     #[inline]
     fn cell(&self, metric: NodeMetric, labels: &[usize]) -> usize {
-        self.block.cell_of(self.block.layout.unit(metric.index(), labels))
+        self.block.layout.find(metric.index(), labels).1
     }
 
     #[inline]

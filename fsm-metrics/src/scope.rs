@@ -59,7 +59,7 @@ impl<M: Metric> Scope<M> {
     }
 
     fn unit(&self, metric: M, labels: &[usize]) -> usize {
-        self.lease.block.layout.unit(metric.index(), labels)
+        self.lease.block.layout.find(metric.index(), labels).0
     }
 
     /// The handle of a counter; `labels` are the positions of its label values among the known ones, in declared order.
