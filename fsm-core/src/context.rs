@@ -127,7 +127,7 @@ pub trait Host: Send + Sync {
     /// Takes an observation that a task pushes; a typed `Arc<W::Observed>`.
     fn push(&self, observed: Arc<dyn Any + Send + Sync>);
     /// The last observation of another node.
-    fn observed(&self, path: &NodePath) -> Option<SeenAny>;
+    fn observed(&self, path: &NodePath) -> BoxFuture<'static, Option<SeenAny>>;
     /// Panics of tasks of this incarnation since the last call, by task name.
     fn task_panics(&self) -> Vec<(&'static str, Arc<str>)>;
     /// Where the worker's own samples go.
@@ -249,9 +249,8 @@ impl<'a, W: Worker> CollectContext<'a, W> {
     }
 
     /// The last observation of another node, if it is of kind `K` (S-36).
-    #[must_use]
-    pub fn observed<K: Worker>(&self, path: &NodePath) -> Option<Seen<K::Observed>> {
-        let seen = self.job.host.observed(path)?;
+    pub async fn observed<K: Worker>(&self, path: &NodePath) -> Option<Seen<K::Observed>> {
+        let seen = self.job.host.observed(path).await?;
         let value = seen.value.downcast::<K::Observed>().ok()?;
         Some(Seen { value, taken: seen.taken, age: self.now().since(seen.taken) })
     }

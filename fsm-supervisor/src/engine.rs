@@ -29,6 +29,7 @@ use fsm_core::{
     Vars,
 };
 
+use fsm_metrics::{Metrics, MetricsError, ScopeId, TickBatch, WorkerMetrics};
 use indexmap::IndexMap;
 
 use crate::effect::{Change, Effect, Effects, What};
@@ -135,8 +136,21 @@ pub struct Engine {
     /// What the present tick did so far.
     report: TickReport,
     meter: Meter,
+    /// What an apply touches, while somebody asks.
+    touched: Option<Vec<(NodePath, Touched)>>,
     /// Effects that inputs caused between ticks.
     pending: Vec<Effect>,
+}
+
+/// What happened to a node that an apply touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// It was created.
+    Created,
+    /// It took another spec or desired state in place.
+    Updated,
+    /// It was told to leave.
+    Leaving,
 }
 
 /// What outlives the incarnations of a path.
@@ -148,10 +162,33 @@ struct Known {
 }
 
 impl Engine {
-    /// An empty tree over these kinds.
+    /// An empty tree over these kinds that records nothing.
     #[must_use]
     pub fn new(registry: Registry, config: EngineConfig) -> Self {
         let (kinds, aliases) = registry.into_parts();
+        Self::with_meter(kinds, aliases, config, Meter::off())
+    }
+
+    /// An empty tree over these kinds that records into these metrics.
+    ///
+    /// # Errors
+    /// The kind whose metrics can't be registered, and why.
+    pub fn try_new(
+        registry: Registry,
+        config: EngineConfig,
+        metrics: &Metrics,
+    ) -> Result<Self, (&'static str, MetricsError)> {
+        let (kinds, aliases) = registry.into_parts();
+        let meter = Meter::try_new(&kinds, metrics)?;
+        Ok(Self::with_meter(kinds, aliases, config, meter))
+    }
+
+    fn with_meter(
+        kinds: Vec<Box<dyn DynWorker>>,
+        aliases: BTreeMap<&'static str, &'static str>,
+        config: EngineConfig,
+        meter: Meter,
+    ) -> Self {
         let mut names: BTreeMap<&'static str, u16> =
             kinds.iter().enumerate().map(|(index, kind)| (kind.kind(), index as u16)).collect();
         for (alias, kind) in aliases {
@@ -159,7 +196,6 @@ impl Engine {
                 names.insert(alias, index);
             }
         }
-        let meter = Meter::new(&kinds);
         Self {
             config,
             kinds,
@@ -182,6 +218,7 @@ impl Engine {
             spread: Vec::new(),
             report: TickReport::default(),
             meter,
+            touched: None,
             pending: Vec::new(),
         }
     }
@@ -233,7 +270,7 @@ impl Engine {
         for effect in self.pending.drain(..) {
             effects.push(effect);
         }
-        self.meter.tick(&self.report, self.arena.len());
+        self.meter.ticked(&self.report, self.arena.len());
         self.report
     }
 
@@ -258,9 +295,53 @@ impl Engine {
         self.arena.len() == 0
     }
 
-    /// What was counted since the last flush; the driver gives it to the metrics.
-    pub fn meter(&mut self) -> &mut Meter {
-        &mut self.meter
+    /// Hands what was counted to the metrics. The driver calls it after its ticks.
+    pub fn flush_metrics(&mut self) {
+        self.meter.batch().flush(self.now);
+    }
+
+    /// The batch of samples, for what the driver itself records.
+    pub fn samples(&mut self) -> &mut TickBatch {
+        self.meter.batch()
+    }
+
+    /// Where the samples of a node go, and the names of its actions; none when it is gone.
+    #[must_use]
+    pub fn scope(&self, node: NodeId) -> Option<(ScopeId, &'static [&'static str])> {
+        let living = self.arena.lives(node) && self.arena.hot(node.index() as u32).slot != Slot::NONE;
+        living.then(|| {
+            let hot = self.arena.hot(node.index() as u32);
+            (hot.scope, self.kinds[hot.kind as usize].action_names())
+        })
+    }
+
+    /// The sink for a node's own metrics; none when its kind declares none, or when nothing is recorded.
+    #[must_use]
+    pub fn own_metrics(&mut self, node: NodeId) -> Option<WorkerMetrics> {
+        let (scope, _) = self.scope(node)?;
+        if self.kinds[self.arena.hot(node.index() as u32).kind as usize].metrics().is_empty() {
+            return None;
+        }
+        self.meter.batch().scope(scope).map(|scope| scope.worker_metrics())
+    }
+
+    /// From now on remember what is created, changed and told to leave.
+    pub fn track(&mut self) {
+        self.touched = Some(Vec::new());
+    }
+
+    /// What was created, changed and told to leave since [`track`](Self::track).
+    pub fn tracked(&mut self) -> Vec<(NodePath, Touched)> {
+        self.touched.take().unwrap_or_default()
+    }
+
+    fn touch(&mut self, index: u32, how: Touched) {
+        if self.touched.is_some() {
+            let path = self.arena.path(index);
+            if let Some(touched) = &mut self.touched {
+                touched.push((path, how));
+            }
+        }
     }
 
     /// Marks every node as due, as if all their inputs had changed. For benchmarks and for operators who mistrust the memory.

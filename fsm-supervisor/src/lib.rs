@@ -20,5 +20,4 @@ pub use engine::{
 pub use event::{Event, EventKind};
 pub use history::{HISTORY_LENGTH, HistoryEntry};
 pub use input::{CollectFailure, Command, CommandError, Input, Refusal};
-pub use meter::Meter;
 pub use plan::{CurrentChild, NeedsRestart, PlanEntry, PlanStep, ReconcilePlan, plan};

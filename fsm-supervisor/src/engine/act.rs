@@ -57,7 +57,6 @@ impl Engine {
         hot.flags.set(Flags::ACTING);
         let node = self.arena.id(index);
         self.pending.push(Effect::Execute { node, id, policy, stopping, identity, run });
-        self.meter.action_queued(kind, name);
         self.emit(index, EventKind::ActionQueued { action: name });
         self.hold(index, ("acting: {} since {}", name, now));
         id
@@ -122,6 +121,10 @@ impl Engine {
                 error: report.error.clone(),
             },
         );
+        if report.outcome == Outcome::Panic {
+            let scope = self.arena.hot(index).scope;
+            self.meter.action_panic(scope, report.error.as_deref().unwrap_or_default());
+        }
         let cold = self.arena.cold_mut(index);
         cold.attempts += 1;
         match report.outcome {

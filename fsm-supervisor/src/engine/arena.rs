@@ -8,6 +8,7 @@ use fsm_core::{
     ChildrenSpecs, DeriveError, Generation, Goal, Incarnation, Moment, NameHasher, NodeId, NodePath, PathOf,
     Phase, Policy, Reason, Target, Vars,
 };
+use fsm_metrics::ScopeId;
 use indexmap::IndexMap;
 
 use super::flags::Flags;
@@ -24,6 +25,8 @@ pub(crate) struct Hot {
     /// Grows along the siblings in declared order; gaps are fine.
     pub(crate) position: u32,
     pub(crate) slot: Slot,
+    /// Where its samples go.
+    pub(crate) scope: ScopeId,
     pub(crate) flags: Flags,
     pub(crate) kind: u16,
     pub(crate) depth: u16,

@@ -17,7 +17,7 @@ impl Engine {
             Command::Start { path, who } => self.override_start(&path, who),
             Command::Restart { path, who } => {
                 let index = self.asked(&path, who, "restart")?;
-                self.restart(index, "asked by an operator");
+                self.restart(index, fsm_metrics::RestartCause::Command);
                 if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
                     // An operator who asks for it doesn't wait for a back-off.
                     trouble.restart_at = None;

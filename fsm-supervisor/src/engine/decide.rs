@@ -170,6 +170,10 @@ impl Engine {
     /// Asks, inside the panic boundary, and carries out the answer.
     fn ask(&mut self, index: u32, question: Question) {
         self.report.evaluated += 1;
+        let hot = self.arena.hot(index);
+        if hot.flags.has(Flags::OBSERVED) {
+            self.meter.observation_used(hot.scope, self.now.since(hot.taken));
+        }
         let (answer, wake) = self.question(index, question);
         match answer {
             Ok(decision) => {
@@ -232,7 +236,7 @@ impl Engine {
             }
             DynStep::Restart => {
                 self.explain(index, reason);
-                self.restart(index, "asked by the worker");
+                self.restart(index, fsm_metrics::RestartCause::Signal);
             }
         }
     }
@@ -263,7 +267,8 @@ impl Engine {
         let states = self.kinds[kind as usize].states();
         let (from_info, info) = (states[from.get()], states[state.get()]);
         let in_state = now.since(self.arena.cold(index).entered_at);
-        self.meter.transition(kind, from, state, in_state);
+        let (scope, effective) = (hot.scope, hot.effective);
+        self.meter.moved(scope, (from, state), effective, in_state);
         let hot = self.arena.hot_mut(index);
         hot.state = state;
         hot.phase = info.phase;
@@ -345,15 +350,20 @@ impl Engine {
         hot.effective = effective;
         hot.flags.put(Flags::RESTS, rests);
         let parent = hot.parent;
-        let kind = hot.kind;
         if before != effective {
-            self.meter.health(kind, effective);
+            let (scope, state) = (hot.scope, (hot.slot != Slot::NONE).then_some(hot.state));
+            self.meter.phase(scope, state, before, effective);
         }
         if parent == super::arena::NONE {
             return;
         }
         if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
             supervisor.recount(before, effective, rested, rests);
+        }
+        if before != effective {
+            let stale = self.arena.hot(index).flags.has(Flags::STALE);
+            let invalid = self.arena.hot(index).flags.has(Flags::INVALID);
+            self.meter.health(self.arena.hot(parent).scope, effective, stale, invalid);
         }
         self.mark(parent);
     }

@@ -52,9 +52,9 @@ impl Engine {
         let renders = Renders { stopwatch, seen: RefCell::default(), count: Cell::new(0) };
         let context = DeriveContext::new(&variables, previous, &renders);
         let result = catch_unwind(AssertUnwindSafe(|| kind.derive(&config, &variables, &context)));
-        let kind = self.arena.hot(index).kind;
+        let scope = self.arena.hot(index).scope;
         for (took, error) in renders.seen.take() {
-            self.meter.render(kind, took, error);
+            self.meter.render(scope, took, error);
         }
         match result {
             Ok(Ok(desired)) => self.take_desired(index, desired),
@@ -79,6 +79,9 @@ impl Engine {
         let changed = !same_config || self.arena.cold(index).target != desired.state;
         if !same_config {
             self.kinds[kind].set_config(slot, &desired.config);
+        }
+        if changed && !first {
+            self.touch(index, super::Touched::Updated);
         }
         if changed || first {
             let cold = self.arena.cold_mut(index);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use fsm_core::{DeriveError, DeriveErrorKind, Moment};
 
+use fsm_metrics::RestartCause;
+
 use super::flags::Flags;
 use super::{BACK_OFF, BACK_OFF_CAP, Engine};
 use crate::event::EventKind;
@@ -22,8 +24,8 @@ impl Engine {
     /// `derive`, `next` or `stop` panicked. Nothing of the node has changed yet, and nothing will but this.
     pub(super) fn panicked(&mut self, index: u32, place: &'static str, panic: &(dyn Any + Send)) {
         let text = panic_text(panic);
-        let kind = self.arena.hot(index).kind;
-        self.meter.panic(kind, place, &text);
+        let scope = self.arena.hot(index).scope;
+        self.meter.panic(scope, place, panic);
         self.emit(index, EventKind::Panic { r#where: place, text: Arc::clone(&text) });
         let (maximum, window) = (self.policy(index).max_panics, self.policy(index).panic_window);
         let now = self.now;
@@ -35,7 +37,7 @@ impl Engine {
         let at = now + wait;
         if panics >= maximum as usize && !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
             self.arena.hot_mut(index).flags.set(Flags::PANIC_OPEN);
-            self.meter.circuit(kind, 1);
+            self.meter.circuit(scope, true);
             self.emit(index, EventKind::CircuitOpened { panics });
             self.refresh(index);
         }
@@ -81,12 +83,12 @@ impl Engine {
             return;
         }
         hot.flags.set(Flags::DERIVE);
-        let kind = hot.kind;
+        let scope = hot.scope;
         if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
             trouble.panics.clear();
             trouble.not_before = Moment::ZERO;
         }
-        self.meter.circuit(kind, -1);
+        self.meter.circuit(scope, false);
         self.emit(index, EventKind::CircuitClosed);
         self.refresh(index);
         self.mark(index);
@@ -134,7 +136,7 @@ impl Engine {
     }
 
     /// Stops this incarnation and starts another one, later each time (S-21, S-22).
-    pub(super) fn restart(&mut self, index: u32, cause: &'static str) {
+    pub(super) fn restart(&mut self, index: u32, cause: RestartCause) {
         if self.arena.hot(index).flags.has(Flags::LEAVING) {
             return;
         }
@@ -148,9 +150,9 @@ impl Engine {
         let back_off =
             if spent { budget.cap } else { self.back_off(index, restarts as u32, budget.base, budget.cap) };
         self.arena.cold_mut(index).trouble.get_or_insert_default().restart_at = Some(now + back_off);
-        let kind = self.arena.hot(index).kind;
-        self.meter.restart(kind, cause, spent);
-        self.emit(index, EventKind::Restart { cause, back_off });
+        let scope = self.arena.hot(index).scope;
+        self.meter.restart(scope, cause, spent);
+        self.emit(index, EventKind::Restart { cause: cause.as_str(), back_off });
         if spent {
             self.emit(index, EventKind::BudgetSpent { restarts });
         }

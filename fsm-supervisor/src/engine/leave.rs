@@ -53,6 +53,7 @@ impl Engine {
 
     /// The node has to leave.
     pub(super) fn leave(&mut self, index: u32) {
+        self.touch(index, super::Touched::Leaving);
         self.arena.hot_mut(index).flags.set(Flags::LEAVING);
         self.aim(index);
         self.mark(index);
@@ -134,8 +135,8 @@ impl Engine {
         }
         self.pending.push(Effect::End { node });
         self.arena.hot_mut(index).flags.set(Flags::FORCED);
-        let (kind, given) = (self.arena.hot(index).kind, self.policy(index).stop_timeout);
-        self.meter.stop_timeout(kind);
+        let (scope, given) = (self.arena.hot(index).scope, self.policy(index).stop_timeout);
+        self.meter.stop_timeout(scope);
         self.emit(index, EventKind::StopTimedOut { given });
         self.hold(index, "forced: it did not stop in time");
         let path = self.arena.path(index);
@@ -159,12 +160,12 @@ impl Engine {
         self.remember_path(index);
         let hot = self.arena.hot(index).clone();
         if hot.slot != Slot::NONE {
-            self.meter.leave(hot.kind, hot.state);
+            self.meter.leave(hot.scope, hot.state, hot.effective);
             self.kinds[hot.kind as usize].remove(hot.slot);
         }
         self.meter.size(hot.depth, -1);
         if hot.flags.has(Flags::PANIC_OPEN) {
-            self.meter.circuit(hot.kind, -1);
+            self.meter.circuit(hot.scope, false);
         }
         let Some(cold) = self.arena.remove(index) else { return };
         if hot.parent == NONE {
@@ -183,7 +184,7 @@ impl Engine {
                 supervisor.tombstones.insert(cold.name.clone(), cold.spec);
             }
         }
-        self.meter.child_count(self.arena.hot(hot.parent).kind, -1);
+        self.meter.children(self.arena.hot(hot.parent).scope, -1);
         self.arena.hot_mut(hot.parent).flags.set(Flags::MEMBERS);
         self.mark(hot.parent);
     }
@@ -229,11 +230,12 @@ impl Engine {
             global: Arc::clone(&self.global),
             internal: fsm_core::Internal::default(),
         };
-        self.meter.leave(kind, state);
+        let (scope, effective) = (self.arena.hot(index).scope, self.arena.hot(index).effective);
+        self.meter.left(scope, state, effective);
         self.kinds[kind as usize].remove(slot);
         let (slot, state) = self.kinds[kind as usize].insert(config, &bundle);
         let info = self.kinds[kind as usize].states()[state.get()];
-        self.meter.enter(kind, state);
+        self.meter.entered(scope, state, effective);
         let id = self.arena.reincarnate(index);
         let now = self.now;
         let was_open = self.arena.hot(index).flags.has(Flags::PANIC_OPEN);
@@ -254,7 +256,7 @@ impl Engine {
         hot.taken = now;
         hot.wake_at = Moment::FAR;
         if was_open {
-            self.meter.circuit(kind, -1);
+            self.meter.circuit(scope, false);
         }
         let cold = self.arena.cold_mut(index);
         cold.spec = spec;

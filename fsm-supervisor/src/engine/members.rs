@@ -8,6 +8,8 @@ use fsm_core::{
     NodePath, Phase, Policy, Reason, StartWhen, Target, merge,
 };
 
+use fsm_metrics::ReconcileResult;
+
 use super::arena::{Cold, Hot, NONE, Supervisor};
 use super::flags::Flags;
 use super::{Engine, FIRST, Known, Stopwatch};
@@ -15,7 +17,7 @@ use crate::cycles::cycle_among;
 use crate::effect::What;
 use crate::event::EventKind;
 use crate::history::History;
-use crate::meter::Reconciled;
+use crate::meter::Meter;
 use crate::plan::{CurrentChild, PlanStep, ReconcilePlan, plan};
 
 impl Engine {
@@ -171,12 +173,12 @@ impl Engine {
             self.arena.hot_mut(index).flags.set(Flags::GOALS);
         }
         let result = match (plan.is_empty(), invalid) {
-            (true, _) => Reconciled::Unchanged,
-            (false, false) => Reconciled::Applied,
-            (false, true) => Reconciled::Partial,
+            (true, _) => ReconcileResult::Unchanged,
+            (false, false) => ReconcileResult::Applied,
+            (false, true) => ReconcileResult::Partial,
         };
-        let kind = self.arena.hot(index).kind;
-        self.meter.reconcile(kind, result, stopwatch.nanos().saturating_sub(began), &plan);
+        let scope = self.arena.hot(index).scope;
+        self.meter.reconcile(scope, result, stopwatch.nanos().saturating_sub(began), &plan);
         if !plan.entries.is_empty() {
             let count = |step| plan.entries.iter().filter(|e| e.step == step).count();
             self.emit(
@@ -319,7 +321,7 @@ impl Engine {
         *supervisor.counts.of(effective) += 1;
         supervisor.awake += u32::from(awake);
         supervisor.children.insert(name, id);
-        self.meter.child_count(self.arena.hot(parent).kind, 1);
+        self.meter.children(self.arena.hot(parent).scope, 1);
     }
 
     /// Puts a node into the arena.
@@ -348,6 +350,7 @@ impl Engine {
             parent,
             position,
             slot: Slot::NONE,
+            scope: Meter::nowhere(),
             flags,
             kind: kind.unwrap_or(0),
             depth,
@@ -401,7 +404,7 @@ impl Engine {
             hot.flags.put(Flags::ACTIVE, info.sort != fsm_core::Sort::Passive);
             hot.flags.put(Flags::STARTED, info.phase != Phase::Stopped);
             hot.flags.put(Flags::RESTS, info.phase.is_at_rest());
-            self.meter.enter(kind, state);
+            hot.scope = self.meter.enter(kind, &path, state, info.phase);
         } else {
             hot.flags.clear(Flags::DERIVE);
             hot.flags.set(Flags::INVALID);
@@ -424,6 +427,7 @@ impl Engine {
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
         self.emit(index, EventKind::NodeCreated { kind });
         self.meter.size(depth, 1);
+        self.touch(index, super::Touched::Created);
         self.mark(index);
         id
     }
@@ -454,6 +458,7 @@ impl Engine {
             self.mark(index);
             return;
         }
+        self.touch(index, super::Touched::Updated);
         let cold = self.arena.cold_mut(index);
         cold.spec = spec;
         cold.policy = policy;
@@ -467,7 +472,7 @@ impl Engine {
         hot.flags.set(Flags::DERIVE);
         hot.flags.clear(Flags::HELD);
         if variables_changed {
-            self.meter.variables(self.arena.hot(index).kind);
+            self.meter.variables(self.arena.hot(index).scope);
         }
         self.mark(index);
     }
@@ -490,7 +495,7 @@ impl Engine {
             if self.arena.cold(child).variables != variables {
                 self.arena.cold_mut(child).variables = variables;
                 self.arena.hot_mut(child).flags.set(Flags::DERIVE);
-                self.meter.variables(self.arena.hot(child).kind);
+                self.meter.variables(self.arena.hot(child).scope);
                 self.mark(child);
                 self.inherit(child);
             }

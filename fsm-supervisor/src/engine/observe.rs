@@ -7,13 +7,14 @@ use std::time::Duration;
 use fsm_core::erase::{Collected, JobSpec, Slot};
 use fsm_core::{CollectMode, Generation, Goal, Moment, NodeId};
 
+use fsm_metrics::ObservationResult;
+
 use super::Engine;
 use super::flags::Flags;
 use super::wheel::Timer;
 use crate::effect::{Effect, What};
 use crate::event::EventKind;
 use crate::input::CollectFailure;
-use crate::meter::Looked;
 
 /// First back-off between collector restarts; it grows by itself each time: 2, 4, 6 s (S-31).
 const COLLECTOR_BACK_OFF: Duration = Duration::from_secs(2);
@@ -142,21 +143,25 @@ impl Engine {
         taken: Moment,
         result: Result<Collected, CollectFailure>,
     ) {
-        let kind = self.arena.hot(index).kind;
+        let scope = self.arena.hot(index).scope;
         let took = taken.since(started);
         match result {
             Ok(Collected::Same) => {
-                self.meter.observation(kind, Looked::Unchanged, took);
+                self.meter.observation(scope, ObservationResult::Unchanged, took);
                 self.seen(index, started, taken, false);
             }
             Ok(Collected::Similar(value)) => {
-                self.meter.observation(kind, Looked::Unchanged, took);
+                self.meter.observation(scope, ObservationResult::Unchanged, took);
                 self.accept(index, value);
                 self.seen(index, started, taken, false);
             }
             Ok(Collected::Changed(value)) => {
                 let changed = self.accept(index, value);
-                self.meter.observation(kind, if changed { Looked::Changed } else { Looked::Unchanged }, took);
+                self.meter.observation(
+                    scope,
+                    if changed { ObservationResult::Changed } else { ObservationResult::Unchanged },
+                    took,
+                );
                 self.seen(index, started, taken, changed);
             }
             Err(failure) => self.not_seen(index, failure, took),
@@ -173,10 +178,10 @@ impl Engine {
             return;
         }
         let changed = self.accept(index, value);
-        let kind = self.arena.hot(index).kind;
+        let scope = self.arena.hot(index).scope;
         self.meter.observation(
-            kind,
-            if changed { Looked::Changed } else { Looked::Unchanged },
+            scope,
+            if changed { ObservationResult::Changed } else { ObservationResult::Unchanged },
             Duration::ZERO,
         );
         self.seen(index, taken, taken, changed);
@@ -239,19 +244,20 @@ impl Engine {
     }
 
     fn not_seen(&mut self, index: u32, failure: CollectFailure, took: Duration) {
-        let kind = self.arena.hot(index).kind;
+        let scope = self.arena.hot(index).scope;
         let (looked, text): (_, Arc<str>) = match failure {
-            CollectFailure::Error(error) => (Looked::Error, error.chain()),
-            CollectFailure::Timeout(after) => {
-                (Looked::Timeout, format!("no answer within {}", fsm_core::HumanDuration::new(after)).into())
-            }
+            CollectFailure::Error(error) => (ObservationResult::Error, error.chain()),
+            CollectFailure::Timeout(after) => (
+                ObservationResult::Timeout,
+                format!("no answer within {}", fsm_core::HumanDuration::new(after)).into(),
+            ),
             CollectFailure::Panic(text) => {
-                self.meter.panic(kind, "collect", &text);
+                self.meter.panic_text(scope, &text);
                 self.emit(index, EventKind::Panic { r#where: "collect", text: Arc::clone(&text) });
-                (Looked::Error, format!("the collector panicked: {text}").into())
+                (ObservationResult::Error, format!("the collector panicked: {text}").into())
             }
         };
-        self.meter.observation(kind, looked, took);
+        self.meter.observation(scope, looked, took);
         let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
         let news = trouble.last_collect_error.as_ref() != Some(&text);
         trouble.last_collect_error = Some(text);
@@ -282,10 +288,10 @@ impl Engine {
             return;
         }
         if hot.flags.has(Flags::OBSERVED) && !hot.flags.has(Flags::STALE) {
-            let kind = hot.kind;
+            let scope = hot.scope;
             self.arena.hot_mut(index).flags.set(Flags::STALE);
             self.cause = self.cause.next();
-            self.meter.stale(kind);
+            self.meter.stale(scope);
             self.emit(index, EventKind::ObservationStale { age });
             self.refresh(index);
             self.mark(index);
@@ -308,7 +314,7 @@ impl Engine {
         if trouble.collector_restarts >= maximum {
             trouble.collector_restarts = 0;
             self.arena.hot_mut(index).flags.clear(Flags::FRESH_ARMED);
-            self.restart(index, "its collector gave nothing");
+            self.restart(index, fsm_metrics::RestartCause::Collector);
             return;
         }
         trouble.collector_restarts += 1;
@@ -318,8 +324,8 @@ impl Engine {
         if self.arena.hot_mut(index).flags.take(Flags::COLLECTING) {
             self.pending.push(Effect::CancelCollect { node });
         }
-        let kind = self.arena.hot(index).kind;
-        self.meter.collector_restart(kind);
+        let scope = self.arena.hot(index).scope;
+        self.meter.collector_restart(scope);
         self.emit(index, EventKind::CollectorRestarted { restart });
         let at = self.now + back_off;
         self.collect_at(index, at);

@@ -30,12 +30,12 @@ impl Engine {
     pub(super) fn flush_spread(&mut self) {
         let mut spread = std::mem::take(&mut self.spread);
         for index in spread.drain(..) {
-            let kind = self.arena.hot(index).kind;
+            let scope = self.arena.hot(index).scope;
             if let Some(supervisor) =
                 self.arena.cold_if_alive(index).and_then(|cold| cold.supervisor.as_ref())
             {
                 let noted = supervisor.spread;
-                self.meter.spread(kind, noted.depth, noted.ended.saturating_sub(noted.began));
+                self.meter.spread(scope, noted.depth, noted.ended.saturating_sub(noted.began));
             }
         }
         self.spread = spread;
