@@ -36,6 +36,17 @@ const ENGINE: ScopeId = ScopeId(0);
 /// Where an engine without metrics records: no place has this number.
 const NOWHERE: ScopeId = ScopeId(u32::MAX);
 
+impl ScopeId {
+    /// Where nothing is recorded.
+    pub const NOWHERE: Self = NOWHERE;
+
+    /// The number, to find this scope again.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// The samples of one tick, in plain fields.
 #[derive(Debug)]
 pub struct TickBatch {
