@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails should fail where it is")]
 
+mod application;
+mod bridge;
 mod connection;
 mod mosquitto;
 mod node;
@@ -11,6 +13,7 @@ mod probe;
 fn every_kind_registers_once() {
     let mut registry = fsm_core::Registry::new();
     fsm_worker_bridge::register(&mut registry).unwrap();
-    assert!(registry.get("connection").is_some());
+    let names: Vec<_> = registry.names().collect();
+    assert_eq!(names, ["application", "group", "bridge", "connection", "protocol_converter"]);
     assert!(fsm_worker_bridge::register(&mut registry).is_err(), "a second time the names are taken");
 }
