@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fsm_core::{ActionReport, Moment, Outcome};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::caught::drop_quietly;
 use crate::retry::{Jitter, next_attempt};
@@ -20,17 +21,21 @@ use attempt::AttemptEnd;
 /// Runs one action after the other. A runner that ends an action takes the next one in the same step: under load nothing is
 /// spawned and nobody is woken.
 pub(crate) async fn run<K: SlotKey>(shared: Arc<Shared<K>>, runner: usize) {
+    let mut token = shared.root.child_token();
+    let mut next = shared.slots().take(runner, &token);
     loop {
-        let token = shared.root.child_token();
-        let next = shared.slots().take(runner, &token);
         match next {
             Next::Job(job) => {
                 // Actions that never await would else keep this thread from every other task.
                 consume_budget().await;
                 let (job, end, began) = shared.attempt(runner, job, token).await;
-                shared.conclude(job, end, began);
+                token = shared.root.child_token();
+                next = shared.conclude(job, end, began, runner, &token);
             }
-            Next::Idle => shared.runners[runner].notified().await,
+            Next::Idle => {
+                shared.runners[runner].notified().await;
+                next = shared.slots().take(runner, &token);
+            }
             Next::Closed => return,
         }
     }
@@ -65,8 +70,15 @@ pub(crate) async fn retries<K: SlotKey>(shared: Arc<Shared<K>>) {
 }
 
 impl<K: SlotKey> Shared<K> {
-    /// After an attempt: another one, or the end.
-    fn conclude(&self, job: Box<Job<K>>, end: AttemptEnd, began: Moment) {
+    /// After an attempt: another one later, or the end; answers what the runner does next.
+    fn conclude(
+        &self,
+        job: Box<Job<K>>,
+        end: AttemptEnd,
+        began: Moment,
+        runner: usize,
+        token: &CancellationToken,
+    ) -> Next<K> {
         let (action, attempts, now) = (job.action, job.attempts, self.now());
         let outcome = end.outcome();
         self.observe(|observer| {
@@ -76,7 +88,7 @@ impl<K: SlotKey> Shared<K> {
             }
         });
         let (job, outcome) = match self.retried(job, &end) {
-            Ok(()) => return,
+            Ok(()) => return self.slots().take(runner, token),
             Err((job, outcome)) => (job, outcome),
         };
         let started = job.started.unwrap_or(began);
@@ -85,12 +97,15 @@ impl<K: SlotKey> Shared<K> {
         report.retry_after = end.retry_after();
         report.error = end.error(job.policy.timeout);
         let leaked = matches!(end, AttemptEnd::Abandoned(_));
-        if !leaked {
-            let slot = self.slots().end(action.key, job.run);
-            drop(slot);
-        }
+        let (slot, next) = if leaked {
+            (None, self.slots().take(runner, token))
+        } else {
+            self.slots().end_and_take(action.key, job.run, runner, token)
+        };
+        drop(slot);
         drop_quietly(job);
         self.tell_end(action, report, leaked);
+        next
     }
 
     /// Plans the next attempt of a failed one. Without one the job comes back with the outcome of the whole.

@@ -279,18 +279,27 @@ impl<K: SlotKey> Slots<K> {
         }
     }
 
-    /// Frees slot and place of a running action. The slot is handed out so that it is dropped without the lock.
-    pub(crate) fn end(&mut self, key: K, run: u64) -> Option<Slot<K>> {
-        let place = self.place_of(key, run)?;
-        self.give_back(place);
-        self.slots.swap_remove(&key)
+    /// Ends an action and takes the next one in the same step. The slot is handed out so that it is dropped without the lock.
+    pub(crate) fn end_and_take(
+        &mut self,
+        key: K,
+        run: u64,
+        runner: usize,
+        token: &CancellationToken,
+    ) -> (Option<Slot<K>>, Next<K>) {
+        (self.end(key, run), self.take(runner, token))
     }
 
-    fn place_of(&self, key: K, run: u64) -> Option<Place> {
-        match self.slots.get(&key).filter(|slot| slot.run == run)?.stage {
-            Stage::Running { place, .. } => Some(place),
-            Stage::Waiting(_) | Stage::BackOff { .. } | Stage::Abandoned => None,
+    /// Frees slot and place of a running action.
+    pub(crate) fn end(&mut self, key: K, run: u64) -> Option<Slot<K>> {
+        let Entry::Occupied(slot) = self.slots.entry(key) else { return None };
+        let Stage::Running { place, .. } = slot.get().stage else { return None };
+        if slot.get().run != run {
+            return None;
         }
+        let slot = slot.swap_remove();
+        self.give_back(place);
+        Some(slot)
     }
 
     /// Gives the place of a running action back and keeps its slot until the next attempt. The job comes back if it was

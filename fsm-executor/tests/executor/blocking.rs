@@ -1,14 +1,12 @@
 //! Actions that block their thread and can't be dropped: A-3.
 
-use std::sync::Mutex;
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use fsm_core::{ActionError, ActionPolicy, Outcome, RetryPolicy};
 use fsm_executor::{Cancel, EnqueueError, ExecutorEvent, Request, SlotStage};
 use tokio::time::advance;
 
-use crate::support::{Event, Flag, Rig, id, ms, noop};
+use crate::support::{Blocked, Event, Flag, Rig, id, ms, noop};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -16,15 +14,8 @@ fn policy() -> ActionPolicy {
     ActionPolicy::new("burn", TIMEOUT).with_retry(RetryPolicy::NEVER).blocking()
 }
 
-/// An action that blocks its thread until the sender says how to end, or is dropped.
-fn blocks() -> (Request, Sender<Result<(), ActionError>>) {
-    let (sender, receiver) = channel();
-    let receiver = Mutex::new(Some(receiver));
-    let request = Request::new(id(1), policy(), move |_| {
-        let receiver = receiver.lock().expect("not poisoned").take().expect("one attempt");
-        async move { receiver.recv().unwrap_or(Ok(())) }
-    });
-    (request, sender)
+fn blocks() -> (Request, Blocked) {
+    Blocked::request(policy())
 }
 
 fn names(events: &[Event]) -> Vec<&'static str> {
@@ -40,33 +31,33 @@ fn names(events: &[Event]) -> Vec<&'static str> {
 }
 
 /// Starts an action that blocks, and lets time pass until it is abandoned.
-async fn abandoned() -> (Rig, Sender<Result<(), ActionError>>) {
+async fn abandoned() -> (Rig, Blocked) {
     let mut rig = Rig::with_places(1);
-    let (request, sender) = blocks();
+    let (request, mut thread) = blocks();
     rig.enqueue(1, request);
     rig.started(1).await;
-    rig.so_far().await;
+    thread.entered().await;
     advance(TIMEOUT * 2).await;
     rig.so_far().await;
     advance(TIMEOUT).await;
     let ended = rig.ended(1).await;
     assert!(ended.leaked);
-    (rig, sender)
+    (rig, thread)
 }
 
 // spec: A-3
 #[tokio::test(start_paused = true)]
 async fn blocking_action_runs_off_the_runtime_threads() {
     let mut rig = Rig::with_places(1);
-    let (request, sender) = blocks();
+    let (request, thread) = blocks();
     rig.enqueue(1, request);
     rig.started(1).await;
     // This is the only runtime thread, and it is not blocked.
-    sender.send(Ok(())).expect("the action waits for it");
+    thread.end(Ok(()));
     assert_eq!(rig.outcome(1).await, Outcome::Success);
-    let (request, sender) = blocks();
+    let (request, thread) = blocks();
     rig.enqueue(1, request);
-    sender.send(Err(ActionError::permanent("no paper"))).expect("the action waits for it");
+    thread.end(Err(ActionError::permanent("no paper")));
     let report = rig.ended(1).await.report;
     assert_eq!((report.outcome, report.error.as_deref()), (Outcome::Failure, Some("no paper")));
 }
@@ -75,8 +66,9 @@ async fn blocking_action_runs_off_the_runtime_threads() {
 #[tokio::test(start_paused = true)]
 async fn stuck_at_twice_and_abandoned_at_three_times_the_timeout() {
     let mut rig = Rig::with_places(1);
-    let (request, _sender) = blocks();
+    let (request, mut thread) = blocks();
     rig.enqueue(1, request);
+    thread.entered().await;
     assert_eq!(names(&rig.so_far().await), ["started"]);
     advance(TIMEOUT * 2 - ms(2)).await;
     assert_eq!(names(&rig.so_far().await), [""; 0]);
@@ -97,7 +89,7 @@ async fn stuck_at_twice_and_abandoned_at_three_times_the_timeout() {
 // spec: A-3, J2
 #[tokio::test(start_paused = true)]
 async fn abandoned_action_gives_its_place_back_and_keeps_its_slot() {
-    let (mut rig, sender) = abandoned().await;
+    let (mut rig, thread) = abandoned().await;
     let stats = rig.executor.stats();
     assert_eq!((stats.running, stats.leaked), (0, 1));
     rig.refused(1, noop(), EnqueueError::Busy);
@@ -107,7 +99,7 @@ async fn abandoned_action_gives_its_place_back_and_keeps_its_slot() {
     // The only place serves others.
     rig.enqueue(2, noop());
     assert_eq!(rig.outcome(2).await, Outcome::Success);
-    drop(sender);
+    drop(thread);
     assert_eq!(names(&[rig.next().await]), ["leaked ended"]);
     assert_eq!(rig.executor.stats().leaked, 0);
     rig.enqueue(1, noop());
@@ -117,7 +109,7 @@ async fn abandoned_action_gives_its_place_back_and_keeps_its_slot() {
 // spec: A-3
 #[tokio::test(start_paused = true)]
 async fn release_frees_the_slot_of_an_abandoned_action_only() {
-    let (mut rig, sender) = abandoned().await;
+    let (mut rig, thread) = abandoned().await;
     assert!(!rig.executor.release(2));
     assert!(rig.executor.release(1));
     assert!(!rig.executor.release(1));
@@ -126,7 +118,7 @@ async fn release_frees_the_slot_of_an_abandoned_action_only() {
     rig.started(1).await;
     assert!(!rig.executor.release(1), "a running action is not abandoned");
     // The old thread's end doesn't touch the new action's slot.
-    drop(sender);
+    drop(thread);
     assert_eq!(names(&[rig.next().await]), ["leaked ended"]);
     rig.refused(1, noop(), EnqueueError::Busy);
     drop(second);
@@ -136,13 +128,13 @@ async fn release_frees_the_slot_of_an_abandoned_action_only() {
 // spec: A-3, J2
 #[tokio::test(start_paused = true)]
 async fn abandoned_slot_is_handed_over_to_the_next_incarnation() {
-    let (mut rig, sender) = abandoned().await;
+    let (mut rig, thread) = abandoned().await;
     assert!(!rig.executor.hand_over(5, 6), "nothing abandoned there");
     assert!(rig.executor.hand_over(1, 2));
     rig.refused(2, noop(), EnqueueError::Busy);
     rig.enqueue(1, noop());
     rig.ended(1).await;
-    drop(sender);
+    drop(thread);
     assert_eq!(names(&[rig.next().await]), ["leaked ended"]);
     rig.enqueue(2, noop());
     assert_eq!(rig.outcome(2).await, Outcome::Success);
@@ -151,11 +143,11 @@ async fn abandoned_slot_is_handed_over_to_the_next_incarnation() {
 // spec: A-3
 #[tokio::test(start_paused = true)]
 async fn slot_that_is_taken_takes_no_abandoned_one_over() {
-    let (mut rig, sender) = abandoned().await;
+    let (mut rig, thread) = abandoned().await;
     rig.enqueue(2, crate::support::hangs());
     assert!(!rig.executor.hand_over(1, 2));
     rig.refused(1, noop(), EnqueueError::Busy);
-    drop(sender);
+    drop(thread);
     rig.started(2).await;
 }
 
@@ -164,13 +156,13 @@ async fn slot_that_is_taken_takes_no_abandoned_one_over() {
 async fn thread_that_comes_back_too_late_timed_out_and_is_not_leaked() {
     for late in [ms(1_000), TIMEOUT + ms(1_000)] {
         let mut rig = Rig::with_places(1);
-        let (request, sender) = blocks();
+        let (request, mut thread) = blocks();
         rig.enqueue(1, request);
         rig.started(1).await;
-        rig.so_far().await;
+        thread.entered().await;
         advance(TIMEOUT + late).await;
         rig.so_far().await;
-        sender.send(Ok(())).expect("the action waits for it");
+        thread.end(Ok(()));
         let ended = rig.ended(1).await;
         assert_eq!((ended.report.outcome, ended.leaked), (Outcome::Timeout, false));
         assert_eq!(rig.executor.stats().leaked, 0);
@@ -255,10 +247,10 @@ async fn blocking_action_that_heeds_its_token_is_cancelled_in_time() {
 #[tokio::test(start_paused = true)]
 async fn blocking_action_that_ignores_its_cancel_is_abandoned_after_the_grace() {
     let mut rig = Rig::with_places(1);
-    let (request, sender) = blocks();
+    let (request, mut thread) = blocks();
     rig.enqueue(1, request);
     rig.started(1).await;
-    rig.so_far().await;
+    thread.entered().await;
     rig.executor.cancel(1, ms(5_000));
     rig.so_far().await;
     advance(ms(4_900)).await;
@@ -267,6 +259,6 @@ async fn blocking_action_that_ignores_its_cancel_is_abandoned_after_the_grace() 
     let ended = rig.ended(1).await;
     assert_eq!((ended.report.outcome, ended.leaked), (Outcome::Cancelled, true));
     rig.refused(1, noop(), EnqueueError::Busy);
-    drop(sender);
+    drop(thread);
     assert_eq!(names(&[rig.next().await]), ["leaked ended"]);
 }

@@ -17,6 +17,7 @@ async fn cancel_after_a_second(request: Request) -> (Outcome, Option<Arc<str>>, 
     let mut rig = Rig::with_places(1);
     rig.enqueue(1, request);
     rig.started(1).await;
+    // tidy: allow(sleep-in-test): its callers pause the time
     tokio::time::sleep(ms(1_000)).await;
     assert_eq!(rig.executor.cancel(1, GRACE), Cancel::Ending);
     let ended = rig.ended(1).await;
@@ -206,6 +207,7 @@ impl Drop for Noted {
 fn note(attempt: &Attempt, log: &Log, what: &'static str, after: Duration) {
     let log = log.clone();
     attempt.cleanups.register(async move {
+        // tidy: allow(sleep-in-test): its callers pause the time
         tokio::time::sleep(after).await;
         log.note(what);
     });

@@ -176,9 +176,9 @@ impl ExecutorObserver<u32> for PanickingObserver {
 #[tokio::test(start_paused = true)]
 async fn panicking_owner_costs_no_place_and_no_slot() {
     let (sender, mut ends) = tokio::sync::mpsc::channel(8);
-    let sink = Arc::new(move |event: ExecutorEvent<u32>| match event {
-        ExecutorEvent::Ended(ended) => drop(sender.try_send(ended.report.outcome)),
-        other => panic!("sink: {other:?}"),
+    let sink = Arc::new(move |event: ExecutorEvent<u32>| {
+        let ExecutorEvent::Ended(ended) = event else { panic!("sink: {event:?}") };
+        let _ = sender.try_send(ended.report.outcome);
     });
     let config = ExecutorConfig::default().with_concurrency(1);
     let executor =

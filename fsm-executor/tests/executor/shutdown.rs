@@ -2,8 +2,6 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use fsm_core::{ActionError, Outcome, RetryPolicy};
@@ -11,7 +9,7 @@ use fsm_executor::{EnqueueError, ExecutorConfig, ExecutorEvent, Request};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::support::{Flag, Rig, cancelled, hangs, id, ms, noop, policy};
+use crate::support::{Blocked, Flag, Rig, cancelled, hangs, id, ms, noop, policy};
 
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
@@ -159,20 +157,9 @@ async fn dropped_executor_ends_its_tasks() {
 async fn thread_that_does_not_come_back_is_in_the_report() {
     let before = tasks();
     let mut rig = Rig::with_places(1);
-    let (sender, receiver) = channel::<()>();
-    let receiver = Mutex::new(Some(receiver));
-    rig.enqueue(
-        1,
-        Request::new(id(1), policy().blocking(), move |_| {
-            let receiver = receiver.lock().expect("not poisoned").take().expect("one attempt");
-            async move {
-                let _ = receiver.recv();
-                Ok(())
-            }
-        }),
-    );
-    rig.started(1).await;
-    rig.so_far().await;
+    let (request, mut thread) = Blocked::request(policy().blocking());
+    rig.enqueue(1, request);
+    thread.entered().await;
     let executor = Arc::clone(&rig.executor);
     let (report, ()) = tokio::join!(executor.shutdown(ms(1_000)), async {
         // Paused time doesn't pass by itself while a thread is at work.
@@ -184,7 +171,7 @@ async fn thread_that_does_not_come_back_is_in_the_report() {
     assert!(report.unfinished.is_empty());
     let ended = rig.ended(1).await;
     assert_eq!((ended.report.outcome, ended.leaked), (Outcome::Cancelled, true));
-    drop(sender);
+    drop(thread);
     assert!(matches!(rig.next().await, ExecutorEvent::LeakedEnded { .. }));
     // The blocking thread's own task is gone a moment after its closure.
     for _ in 0..10_000 {
@@ -200,23 +187,13 @@ async fn thread_that_does_not_come_back_is_in_the_report() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn action_that_holds_its_runtime_thread_is_in_the_report() {
     let mut rig = Rig::with_places(1);
-    let (sender, receiver) = channel::<()>();
-    let receiver = Mutex::new(Some(receiver));
-    rig.enqueue(
-        1,
-        Request::new(id(1), policy(), move |_| {
-            let receiver = receiver.lock().expect("not poisoned").take().expect("one attempt");
-            async move {
-                let _ = receiver.recv();
-                Ok(())
-            }
-        }),
-    );
-    rig.started(1).await;
+    let (request, mut thread) = Blocked::request(policy());
+    rig.enqueue(1, request);
+    thread.entered().await;
     let report = rig.executor.shutdown(Duration::ZERO).await;
     assert_eq!(report.unfinished.iter().map(|action| action.key).collect::<Vec<_>>(), vec![1]);
     assert!(!report.is_clean());
     let ended = rig.ended(1).await;
     assert_eq!((ended.report.outcome, ended.leaked), (Outcome::Cancelled, true));
-    drop(sender);
+    drop(thread);
 }

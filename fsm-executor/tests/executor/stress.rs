@@ -17,7 +17,7 @@ const ROUNDS: u64 = 200;
 fn action(number: u64, gauge: &Gauge, inside: &Arc<Vec<AtomicU32>>, key: u32) -> Request {
     let retry = RetryPolicy { retries: 2, base: Duration::from_micros(50), cap: ms(1) };
     let policy = ActionPolicy::new("stress", ms(2)).with_retry(retry);
-    let policy = if number % 11 == 0 { policy.blocking() } else { policy };
+    let policy = if number.is_multiple_of(11) { policy.blocking() } else { policy };
     let (gauge, inside) = (gauge.clone(), Arc::clone(inside));
     let request = Request::new(id(number), policy, move |attempt| {
         let (gauge, inside) = (gauge.clone(), Arc::clone(&inside));
@@ -30,13 +30,14 @@ fn action(number: u64, gauge: &Gauge, inside: &Arc<Vec<AtomicU32>>, key: u32) ->
                 3 => std::panic::panic_any("stress"),
                 4 => std::future::pending().await,
                 5 => attempt.cancel.cancelled().await,
+                // tidy: allow(sleep-in-test): one of the behaviours, nothing is waited for by it
                 6 => tokio::time::sleep(Duration::from_micros(number % 300)).await,
                 _ => {}
             }
             Ok(())
         }
     });
-    let priority = if number % 5 == 0 { Priority::Stop } else { Priority::Normal };
+    let priority = if number.is_multiple_of(5) { Priority::Stop } else { Priority::Normal };
     request.with_priority(priority)
 }
 
@@ -85,7 +86,7 @@ async fn every_accepted_action_ends_exactly_once() {
                     if executor.enqueue(key, action(number, &gauge, &inside, key)).is_ok() {
                         accepted.push(number);
                     }
-                    if number % 7 == 0 {
+                    if number.is_multiple_of(7) {
                         executor.cancel(key ^ 1, Duration::from_micros(number % 500));
                     }
                 }

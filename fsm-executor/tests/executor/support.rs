@@ -1,16 +1,16 @@
 //! An executor with its events at hand, and actions that do what a test tells them.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fsm_core::{ActionId, ActionPolicy, Outcome, RetryPolicy};
+use fsm_core::{ActionError, ActionId, ActionPolicy, Outcome, RetryPolicy};
 use fsm_executor::{
     Attempt, Ended, EnqueueError, Executor, ExecutorConfig, ExecutorEvent, ExecutorObserver, NoObserver,
     Request, tokio_clock,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Longer than anything here takes; under paused time it passes at once when nothing else can happen.
@@ -123,6 +123,7 @@ pub(crate) fn noop() -> Request {
 
 pub(crate) fn sleeps(time: Duration) -> Request {
     Request::new(id(1), policy(), move |_| async move {
+        // tidy: allow(sleep-in-test): the action sleeps, its callers pause the time
         tokio::time::sleep(time).await;
         Ok(())
     })
@@ -131,6 +132,39 @@ pub(crate) fn sleeps(time: Duration) -> Request {
 /// Never ends and never looks at its token.
 pub(crate) fn hangs() -> Request {
     Request::new(id(1), policy(), |_| pending())
+}
+
+/// The far end of an action that blocks its thread until it hears how to end, or that nobody is left to say so.
+pub(crate) struct Blocked {
+    entered: oneshot::Receiver<()>,
+    end: std::sync::mpsc::Sender<Result<(), ActionError>>,
+}
+
+impl Blocked {
+    /// A request with this policy, blocking or not, and its far end.
+    pub(crate) fn request(policy: ActionPolicy) -> (Request, Self) {
+        let (entering, entered) = oneshot::channel();
+        let (end, ending) = std::sync::mpsc::channel();
+        let once = Mutex::new(Some((entering, ending)));
+        let request = Request::new(id(1), policy, move |_| {
+            let (entering, ending) = once.lock().expect("not poisoned").take().expect("one attempt");
+            async move {
+                let _ = entering.send(());
+                ending.recv().unwrap_or(Ok(()))
+            }
+        });
+        (request, Self { entered, end })
+    }
+
+    /// Returns when the thread is inside: before that, a timeout would find an action that never ran.
+    pub(crate) async fn entered(&mut self) {
+        (&mut self.entered).await.expect("the action runs");
+    }
+
+    #[track_caller]
+    pub(crate) fn end(&self, result: Result<(), ActionError>) {
+        self.end.send(result).expect("the action waits for it");
+    }
 }
 
 /// Says whether what holds it was dropped.
