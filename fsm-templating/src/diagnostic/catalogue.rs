@@ -169,7 +169,7 @@ pub static CATALOGUE: &[Explanation] = &[
     Explanation {
         code: codes::MISSING_KEY,
         title: "a required key is missing",
-        text: "The place shown is the mapping that lacks it.",
+        text: "The place shown is the mapping that lacks it. The help says what the key is for, where the type has a description.",
     },
     Explanation {
         code: codes::UNKNOWN_VARIANT,
@@ -286,7 +286,7 @@ pub static CATALOGUE: &[Explanation] = &[
     Explanation {
         code: codes::UNUSED_VARIABLE,
         title: "a variable or parameter is never used",
-        text: "It has no effect. Remove it, or use it.",
+        text: "It has no effect, which is most often a typing error in the template or a remainder. Remove it, or use it.",
     },
     Explanation {
         code: codes::SHADOWED_VARIABLE,

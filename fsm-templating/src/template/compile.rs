@@ -9,7 +9,7 @@ use super::Template;
 use super::context::Input;
 use super::engine::DEFAULT_FUEL;
 use super::fault::Fault;
-use super::hash::Hash128;
+use super::hash::ContentHash;
 use super::parameters::Parameters;
 use super::scalar::{Names, Scalar};
 use super::split::has_mark;
@@ -126,11 +126,13 @@ fn registry<T>(f: impl FnOnce(&mut Registry) -> T) -> T {
 }
 
 fn hash_of(value: &Value, options: &CompileOptions) -> u128 {
-    let mut hash = Hash128::new();
-    hash.value(value);
-    hash.pair(options.fuel, u64::from(options.parameters));
-    options.jq_keys.iter().for_each(|key| hash.text(key));
-    hash.finish()
+    let half = |mut hash: ContentHash| {
+        hash.value(value);
+        hash.pair(options.fuel, u64::from(options.parameters));
+        options.jq_keys.iter().for_each(|key| hash.text(key));
+        u128::from(hash.finish())
+    };
+    half(ContentHash::new()) << 64 | half(ContentHash::second())
 }
 
 pub(super) fn compile(node: &Node, options: &CompileOptions) -> Result<Template, Diagnostics> {
@@ -256,7 +258,12 @@ impl Compiler<'_> {
             Err(faults) => {
                 for fault in faults {
                     let place = locate(fault.range.clone());
-                    self.found.push(Fault::into_diagnostic(fault).at(place).path(self.path.to_string()));
+                    let error = Fault::into_diagnostic(fault).at(place);
+                    self.found.push(if self.path.is_root() {
+                        error
+                    } else {
+                        error.path(self.path.to_string())
+                    });
                 }
                 None
             }

@@ -8,7 +8,7 @@ use fsm_core::VariableBundle;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::hash::Hash128;
+use super::hash::ContentHash;
 use super::parameters::Parameters;
 use crate::diagnostic::Related;
 use crate::location::{LEVEL_NAMES, Level, Location};
@@ -140,8 +140,8 @@ impl<'a> RenderContext<'a> {
     }
 
     /// Adds the current value of an input to a hash; allocates nothing.
-    pub(super) fn hash(&self, input: &Input, parameters: &Parameters, hash: &mut Hash128) {
-        let value = |value: Option<&Value>, hash: &mut Hash128| match value {
+    pub(super) fn hash(&self, input: &Input, parameters: &Parameters, hash: &mut ContentHash) {
+        let value = |value: Option<&Value>, hash: &mut ContentHash| match value {
             Some(value) => hash.value(value),
             None => hash.tag(0),
         };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::context::{INTERNAL, Input, RenderContext, internal};
 use super::engine::{Group, Log, Scope, Unheld, append, from_mini, to_mini};
-use super::fault::{Fault, unknown};
+use super::fault::{Fault, unknown, written};
 use super::parameters::{Parameters, type_name};
 use super::scalar::{BLOCK, Lookup, Part, Program, Root, Scalar, root};
 use crate::diagnostic::codes;
@@ -111,28 +111,35 @@ impl<'a> Evaluator<'a> {
                     .map_err(|e| Fault::of_eval(&e, text, range.start, &missing, self.cx, self.parameters))?;
                 // Strict mode covers neither the result of an expression itself, nor optional arguments of filters.
                 if value.is_undefined() || (!missing.is_empty() && !asks_for_undefined(text)) {
-                    let name = missing.last().map_or(text, String::as_str);
-                    return Err(self.undefined(name, text, range.clone()));
+                    return Err(self.undefined(&missing, text, range.clone()));
                 }
                 let value = from_mini(&value);
                 // Lazy parts of the result were looked up only now.
                 self.remember_all(log.take_used());
-                match (value, missing.last()) {
-                    (Ok(value), _) => Ok(Cow::Owned(value)),
-                    (Err(Unheld::Undefined), Some(name)) => Err(self.undefined(name, text, range.clone())),
-                    (Err(why), _) => Err(Fault::new(codes::BAD_RESULT, why.detail(), range.clone())),
+                match value {
+                    Ok(value) => Ok(Cow::Owned(value)),
+                    Err(Unheld::Undefined) if !missing.is_empty() => {
+                        Err(self.undefined(&missing, text, range.clone()))
+                    }
+                    Err(why) => Err(Fault::new(codes::BAD_RESULT, why.detail(), range.clone())),
                 }
             }
         }
     }
 
     /// An expression gave nothing: either a name is missing, or a branch of it has no value.
-    fn undefined(&self, name: &str, text: &str, range: std::ops::Range<usize>) -> Fault {
+    fn undefined(&self, missing: &[String], text: &str, range: std::ops::Range<usize>) -> Fault {
         if text.contains(" if ") && !text.contains(" else ") {
             let message = "this expression has no value when its condition is false";
             return Fault::new(codes::UNKNOWN_VARIABLE, message, range).help("add `else …`".to_owned());
         }
-        unknown(name, range, self.cx, self.parameters)
+        match (written(missing, text), missing.is_empty()) {
+            (Some(name), _) => unknown(name, range, self.cx, self.parameters),
+            (None, true) => unknown(text, range, self.cx, self.parameters),
+            (None, false) => {
+                Fault::new(codes::UNKNOWN_VARIABLE, "a part of this expression is undefined", range)
+            }
+        }
     }
 
     fn block(&mut self, env: &minijinja::Environment<'static>, source: &str) -> Result<Value, Fault> {
@@ -144,8 +151,8 @@ impl<'a> Evaluator<'a> {
             return Err(secret_changed(0..source.len()));
         }
         let text = result.map_err(|e| Fault::of_eval(&e, source, 0, &missing, self.cx, self.parameters))?;
-        if let Some(name) = missing.last().filter(|_| !asks_for_undefined(source)) {
-            return Err(unknown(name, 0..source.len(), self.cx, self.parameters));
+        if !missing.is_empty() && !asks_for_undefined(source) {
+            return Err(self.undefined(&missing, source, 0..source.len()));
         }
         match text.len() > crate::filters::MAX_TEXT {
             true => Err(Fault::new(codes::TEMPLATE_LIMIT, "the text is larger than 16 MiB", 0..source.len())),

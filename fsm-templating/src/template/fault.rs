@@ -180,6 +180,14 @@ fn elsewhere(name: &str, cx: &RenderContext<'_>) -> Option<String> {
     })
 }
 
+/// The last name that was looked up in vain, if the template itself has it: a computed one may be a value.
+pub(super) fn written<'m>(missing: &'m [String], source: &str) -> Option<&'m str> {
+    let name = missing.last()?;
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let mut words = source.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+    words.any(|word| word == last).then_some(name.as_str())
+}
+
 fn unknown_function(kind: ErrorKind, detail: &str, range: Range<usize>) -> Fault {
     const FILTERS: [&str; 40] = [
         "abs",

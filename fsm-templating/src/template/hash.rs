@@ -1,34 +1,34 @@
-//! 128-bit content hashes: of templates (T-1), and of what a render used.
+//! Content hashes: of templates (T-1), and of what a render used.
 
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::{FixedState, FoldHasher};
 use serde_json::Value;
 
-/// Two independent 64-bit hashes in one pass. Fixed seeds: equal content has an equal hash in every process.
-pub(super) struct Hash128 {
-    a: FoldHasher<'static>,
-    b: FoldHasher<'static>,
-}
+/// 64 bits are enough to see that what one result used has changed; fixed seeds, so equal content has an equal hash
+/// in every process.
+pub(super) struct ContentHash(FoldHasher<'static>);
 
-impl Hash128 {
+impl ContentHash {
     pub(super) fn new() -> Self {
-        // Any two different numbers do.
-        static A: FixedState = FixedState::with_seed(0x7465_6d70_6c61_7465);
-        static B: FixedState = FixedState::with_seed(0x5f66_696e_6765_7270);
-        Self { a: A.build_hasher(), b: B.build_hasher() }
+        static STATE: FixedState = FixedState::with_seed(0x7465_6d70_6c61_7465);
+        Self(STATE.build_hasher())
+    }
+
+    /// Independent of [`new`](Self::new): together 128 bits, to tell all templates of a process apart.
+    pub(super) fn second() -> Self {
+        static STATE: FixedState = FixedState::with_seed(0x5f66_696e_6765_7270);
+        Self(STATE.build_hasher())
     }
 
     pub(super) fn tag(&mut self, tag: u64) {
-        self.a.write_u64(tag);
-        self.b.write_u64(tag);
+        self.0.write_u64(tag);
     }
 
     pub(super) fn text(&mut self, text: &str) {
         // The length first, so that neighbouring texts can't be cut elsewhere with the same hash.
         self.tag(text.len() as u64);
-        self.a.write(text.as_bytes());
-        self.b.write(text.as_bytes());
+        self.0.write(text.as_bytes());
     }
 
     pub(super) fn value(&mut self, value: &Value) {
@@ -63,7 +63,7 @@ impl Hash128 {
         self.tag(value);
     }
 
-    pub(super) fn finish(&self) -> u128 {
-        u128::from(self.a.finish()) << 64 | u128::from(self.b.finish())
+    pub(super) fn finish(&self) -> u64 {
+        self.0.finish()
     }
 }

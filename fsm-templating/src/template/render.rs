@@ -10,7 +10,7 @@ use super::context::{Input, RenderContext};
 use super::declaration::reserved;
 use super::eval::Evaluator;
 use super::fault::Fault;
-use super::hash::Hash128;
+use super::hash::ContentHash;
 use super::scalar::Scalar;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::document::{Path, Segment, locate};
@@ -34,7 +34,7 @@ pub struct Rendered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderKey {
     inputs: Arc<[Input]>,
-    fingerprint: u128,
+    fingerprint: u64,
 }
 
 impl RenderKey {
@@ -46,7 +46,7 @@ impl RenderKey {
 
     /// The hash of the template and of what was used.
     #[must_use]
-    pub fn fingerprint(&self) -> u128 {
+    pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 }
@@ -102,8 +102,8 @@ impl Template {
         self.fingerprint(&key.inputs, cx) == key.fingerprint
     }
 
-    fn fingerprint(&self, inputs: &[Input], cx: &RenderContext<'_>) -> u128 {
-        let mut hash = Hash128::new();
+    fn fingerprint(&self, inputs: &[Input], cx: &RenderContext<'_>) -> u64 {
+        let mut hash = ContentHash::new();
         let content = self.compiled.hash;
         hash.pair((content >> 64) as u64, content as u64);
         for input in inputs {
@@ -232,14 +232,12 @@ impl<'a> Renderer<'a> {
                     };
                     self.path.push(step);
                     let value = self.tree(value);
-                    if let Some(name) = name {
-                        if out.contains_key(&name) {
-                            // The name may be a value of a variable: the path shows where, the place why.
-                            let message = "this key is rendered to a name that is already there";
-                            let place = self.place();
-                            self.report(Diagnostic::error(codes::BAD_RENDERED_KEY, message).at(place));
-                        }
-                        out.insert(name, value);
+                    let replaced = name.and_then(|name| out.insert(name, value));
+                    if replaced.is_some() {
+                        // The name may be a value of a variable: the path shows where, the place why.
+                        let message = "this key is rendered to a name that is already there";
+                        let place = self.place();
+                        self.report(Diagnostic::error(codes::BAD_RENDERED_KEY, message).at(place));
                     }
                     self.path.pop();
                 }
