@@ -16,6 +16,8 @@ pub mod child;
 
 pub mod parent;
 
+pub mod template_demo;
+
 mod register;
 
 pub use register::register;

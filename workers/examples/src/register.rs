@@ -5,11 +5,12 @@ use fsm_core::{RegisterError, Registry};
 use crate::child::Child;
 use crate::hello::Hello;
 use crate::parent::Parent;
+use crate::template_demo::TemplateDemo;
 
 /// Adds the kinds of this crate.
 ///
 /// # Errors
 /// [`RegisterError`] when one of their names is taken.
 pub fn register(registry: &mut Registry) -> Result<&mut Registry, RegisterError> {
-    registry.register(Hello)?.register(Parent)?.register(Child)
+    registry.register(Hello)?.register(Parent)?.register(Child)?.register(TemplateDemo)
 }

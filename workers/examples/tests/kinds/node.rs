@@ -36,8 +36,8 @@ impl Host for TestHost {
     }
     fn on_cancel(&self, _cleanup: BoxFuture<'static, ()>) {}
     fn push(&self, _observed: Arc<dyn Any + Send + Sync>) {}
-    fn observed(&self, _path: &NodePath) -> Option<SeenAny> {
-        None
+    fn observed(&self, _path: &NodePath) -> fsm_core::BoxFuture<'static, Option<fsm_core::SeenAny>> {
+        Box::pin(async { None })
     }
     fn task_panics(&self) -> Vec<(&'static str, Arc<str>)> {
         Vec::new()
