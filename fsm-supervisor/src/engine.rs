@@ -42,6 +42,7 @@ use due::Due;
 use flags::Flags;
 use wheel::{Entry, Timer, Wheel};
 
+pub(crate) use fault::panic_text;
 pub use inspect::{ActionView, NodeView, TreeEntry};
 pub use leave::ShutdownReport;
 

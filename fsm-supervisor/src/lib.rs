@@ -4,6 +4,7 @@
 //! it. Reading order: the engine, what reaches it, what it wants done, what it plans, what it tells.
 
 mod cycles;
+mod driver;
 mod effect;
 mod engine;
 mod event;
@@ -13,6 +14,9 @@ mod input;
 mod meter;
 mod plan;
 
+pub use driver::{
+    ActError, ApplyReceipt, AskError, DriverConfig, EventReader, Gone, Handle, StartError, start,
+};
 pub use effect::{Change, Effect, Effects, What};
 pub use engine::{
     ActionView, Engine, EngineConfig, NodeView, ShutdownReport, Stopwatch, TickReport, TreeEntry,

@@ -34,10 +34,10 @@ impl Meter {
         kinds: &[Box<dyn DynWorker>],
         metrics: &Metrics,
     ) -> Result<Self, (&'static str, MetricsError)> {
-        let register = |kind: &Box<dyn DynWorker>| {
-            metrics.register(KindShape::of_registered(&**kind)).map_err(|error| (kind.kind(), error))
+        let register = |kind: &dyn DynWorker| {
+            metrics.register(KindShape::of_registered(kind)).map_err(|error| (kind.kind(), error))
         };
-        let kinds = kinds.iter().map(register).collect::<Result<_, _>>()?;
+        let kinds = kinds.iter().map(|kind| register(&**kind)).collect::<Result<_, _>>()?;
         Ok(Self { batch: TickBatch::new(metrics), kinds, ..Self::off() })
     }
 
