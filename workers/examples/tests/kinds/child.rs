@@ -152,6 +152,28 @@ async fn connecting_and_disconnecting_twice_changes_nothing_more() {
     }
 }
 
+// spec: A-5 — the future of a disconnect is dropped at its first wait.
+#[tokio::test]
+async fn a_disconnect_that_is_cut_off_still_closes() {
+    let mut node = Node::new(Child, ChildConfig::default());
+    let _ = node.settle(Goal::Run).await;
+    let address = address(&node);
+    {
+        let disconnect = std::pin::pin!(node.execute(ChildAction::Disconnect));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(disconnect.poll(&mut cx).is_pending(), "it waits for the socket to be closed");
+    }
+    // The serving task ends when it gets its turn.
+    for _ in 0..1000 {
+        if node.tasks() == 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.tasks(), 0);
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
 #[tokio::test]
 async fn an_address_in_use_is_worth_another_try() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
