@@ -236,9 +236,9 @@ pub static CATALOGUE: &[Explanation] = &[
     Explanation {
         code: codes::SECRET_CHANGED,
         title: "a secret can't be changed by a template",
-        text: "A secret is only a reference until a worker resolves it, so a template can place it, alone \
-               or inside a text, but not pass it through a filter, an operator or a comparison, and not use \
-               it as a key.",
+        text: "A secret is only a reference until a worker resolves it, so a template can place it, alone or inside a \
+               text, but not pass it through a filter or an operator, and not use it as a key. Comparing it with a text \
+               is always false.",
     },
     Explanation {
         code: codes::TEMPLATE_LIMIT,
