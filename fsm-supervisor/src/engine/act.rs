@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fsm_core::erase::{DynAction, JobSpec};
+use fsm_core::erase::{DynAction, JobSpec, Slot};
 use fsm_core::{ActionId, ActionReport, Moment, NodeId, Outcome, Reason};
 
 use super::arena::Running;
@@ -17,7 +17,11 @@ impl Engine {
     pub(super) fn not_before(&self, index: u32) -> Option<Moment> {
         let cold = self.arena.cold(index);
         let activity = cold.activity.as_ref()?;
-        let paced = activity.acted_at? + self.config.tick_interval;
+        let (state, acted_at) = activity.acted?;
+        if state != self.arena.hot(index).state {
+            return None;
+        }
+        let paced = acted_at + self.config.tick_interval;
         let Some(last) = activity.last.as_ref().filter(|_| cold.failures > 0) else { return Some(paced) };
         let wait = match last.retry_after {
             Some(wait) => wait,
@@ -46,12 +50,15 @@ impl Engine {
         let policy = self.policy(index).action(name);
         let identity = Arc::new(self.identity(index));
         let job = JobSpec { identity: Arc::clone(&identity), generation: self.arena.cold(index).desired };
-        let (kind, slot) = (self.arena.hot(index).kind, self.arena.hot(index).slot);
+        let (kind, slot, state) = {
+            let hot = self.arena.hot(index);
+            (hot.kind, hot.slot, hot.state)
+        };
         let run = self.kinds[kind as usize].action_run(slot, action, job);
         let activity = self.arena.cold_mut(index).activity.get_or_insert_default();
         debug_assert!(activity.running.is_none(), "J2: one action in flight per node");
         activity.running = Some(Running { id, name, since: now, cancelled: false });
-        activity.acted_at = Some(now);
+        activity.acted = Some((state, now));
         self.remember(index, Some(name));
         let hot = self.arena.hot_mut(index);
         hot.flags.set(Flags::ACTING);
@@ -71,6 +78,9 @@ impl Engine {
         let path = self.arena.path(index);
         if let Some(running) = self.running(index) {
             return Err(CommandError::Busy { path, action: running });
+        }
+        if self.arena.hot(index).slot == Slot::NONE {
+            return Err(CommandError::NotNow { path, why: "its spec can't be used" });
         }
         if self.arena.hot(index).goal != fsm_core::Goal::Run {
             return Err(CommandError::NotNow { path, why: "it is stopped or stopping" });

@@ -115,8 +115,8 @@ pub(crate) struct Spread {
 pub(crate) struct Activity {
     pub(crate) running: Option<Running>,
     pub(crate) last: Option<ActionReport>,
-    /// When this state acted last; a move forgets it.
-    pub(crate) acted_at: Option<Moment>,
+    /// Which state acted last, and when: coming back to it doesn't make it act sooner.
+    pub(crate) acted: Option<(StateIndex, Moment)>,
     /// Observations started before this are not asked about.
     pub(crate) after: Moment,
     /// `stop` waits for an observation until then.

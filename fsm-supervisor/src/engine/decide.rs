@@ -282,9 +282,6 @@ impl Engine {
         cold.failures = 0;
         cold.moves = cold.moves.saturating_add(1);
         let moves = cold.moves;
-        if let Some(activity) = &mut cold.activity {
-            activity.acted_at = None;
-        }
         let text: Arc<str> = reason.to_string().into();
         cold.reason = reason;
         self.remember(index, None);

@@ -114,6 +114,7 @@ impl Engine {
                 self.cancel_action(index);
             }
         }
+        self.arena.hot_mut(index).flags.set(Flags::OUTDATED);
         if self.collects(index) {
             self.collect_again(index);
         }

@@ -131,7 +131,7 @@ impl Engine {
             trouble.restarts.clear();
         }
         if let Some(activity) = &mut self.arena.cold_mut(index).activity {
-            activity.acted_at = None;
+            activity.acted = None;
         }
     }
 

@@ -62,6 +62,8 @@ impl Flags {
         RESTS = 23,
         /// Its last collection failed.
         TROUBLED = 24,
+        /// Its observation was taken under a former desired state.
+        OUTDATED = 25,
     }
 
     pub(crate) const fn has(self, flag: Self) -> bool {

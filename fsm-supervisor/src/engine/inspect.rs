@@ -189,7 +189,11 @@ impl Engine {
         input: Value,
     ) -> Result<Box<dyn fsm_core::erase::DynAction>, String> {
         let index = self.find(path).map_err(|error| error.to_string())?;
-        let kind = &self.kinds[self.arena.hot(index).kind as usize];
+        let hot = self.arena.hot(index);
+        if hot.slot == Slot::NONE {
+            return Err(format!("{path} can't act: its spec can't be used"));
+        }
+        let kind = &self.kinds[hot.kind as usize];
         kind.request(name, input).map_err(|error| fsm_core::chain(&error).to_string())
     }
 

@@ -32,17 +32,21 @@ impl Engine {
     pub(super) fn keep_collecting(&mut self, index: u32) {
         let hot = self.arena.hot(index);
         if !hot.flags.has(Flags::COLLECTING) && hot.collect_at == Moment::FAR {
-            self.start_collecting(index);
+            self.start_collecting(index, self.now);
         }
     }
 
     /// Looks now, whatever is under way: what was started before doesn't count any more (S-34, A-6).
     pub(super) fn collect_again(&mut self, index: u32) {
-        if self.arena.hot(index).flags.has(Flags::COLLECTING) {
+        let mut started = self.now;
+        let hot = self.arena.hot(index);
+        if hot.flags.has(Flags::COLLECTING) {
+            // Never the moment of the one that is dropped: its result must not pass for this one's.
+            started = started.max(hot.collect_at + Duration::from_nanos(1));
             let node = self.arena.id(index);
             self.pending.push(Effect::CancelCollect { node });
         }
-        self.start_collecting(index);
+        self.start_collecting(index, started);
     }
 
     /// The collection timer fired.
@@ -59,10 +63,10 @@ impl Engine {
                 return;
             }
         }
-        self.start_collecting(index);
+        self.start_collecting(index, self.now);
     }
 
-    pub(super) fn start_collecting(&mut self, index: u32) {
+    fn start_collecting(&mut self, index: u32, started: Moment) {
         let now = self.now;
         let (timeout, blocking, stale_after) = {
             let policy = self.policy(index);
@@ -76,7 +80,7 @@ impl Engine {
         let node = self.arena.id(index);
         let hot = self.arena.hot_mut(index);
         hot.flags.set(Flags::COLLECTING);
-        hot.collect_at = now;
+        hot.collect_at = started;
         if !hot.flags.take(Flags::FRESH_ARMED) {
             if !hot.flags.has(Flags::OBSERVED) {
                 hot.taken = now;
@@ -86,7 +90,7 @@ impl Engine {
         self.arena.hot_mut(index).flags.set(Flags::FRESH_ARMED);
         self.pending.push(Effect::Collect {
             node,
-            started: now,
+            started,
             generation,
             timeout,
             blocking,
@@ -120,20 +124,24 @@ impl Engine {
         }
         hot.flags.clear(Flags::COLLECTING);
         hot.collect_at = Moment::FAR;
-        if hot.flags.has(Flags::LEAVING) {
+        if hot.flags.has(Flags::SAID_FAREWELL) {
             // The last look before removal: taken, and nothing follows.
             self.believe(index, started, taken, result);
             self.mark(index);
             return;
         }
+        // A push that came meanwhile is newer than what this look found.
+        let overtaken = hot.flags.has(Flags::OBSERVED) && started < hot.taken;
         if self.arena.cold(index).desired != generation {
-            self.start_collecting(index);
+            self.start_collecting(index, self.now);
             return;
         }
         let interval = self.policy(index).interval().unwrap_or_default();
         let at = (started + interval).max(self.now);
         self.collect_at(index, at);
-        self.believe(index, started, taken, result);
+        if !overtaken {
+            self.believe(index, started, taken, result);
+        }
     }
 
     fn believe(
@@ -177,7 +185,13 @@ impl Engine {
         if taken < self.arena.hot(index).taken && self.arena.hot(index).flags.has(Flags::OBSERVED) {
             return;
         }
+        let pushed = Arc::as_ptr(&value).cast::<()>();
         let changed = self.accept(index, value);
+        let (kind, slot) = (self.arena.hot(index).kind as usize, self.arena.hot(index).slot);
+        if self.kinds[kind].observed(slot).is_none_or(|kept| Arc::as_ptr(&kept).cast::<()>() != pushed) {
+            // Of another type: the cell refused it (I16).
+            return;
+        }
         let scope = self.arena.hot(index).scope;
         self.meter.observation(
             scope,
@@ -204,16 +218,16 @@ impl Engine {
         hot.taken = taken;
         let first = !hot.flags.has(Flags::OBSERVED);
         hot.flags.set(Flags::OBSERVED);
-        let stale = hot.flags.take(Flags::STALE);
-        let (awaits, active) = (hot.flags.has(Flags::AWAIT), hot.flags.has(Flags::ACTIVE));
         // The common case of an idle node ends here: nothing cold was touched.
-        if !(first || stale || awaits || active || changed || hot.flags.has(Flags::TROUBLED)) {
-            return;
+        let quiet = [Flags::STALE, Flags::AWAIT, Flags::ACTIVE, Flags::TROUBLED, Flags::OUTDATED];
+        if first || changed || hot.flags.any(&quiet) {
+            self.seen_with_news(index, started, changed, first);
         }
-        self.seen_with_news(index, started, changed || first, stale);
     }
 
-    fn seen_with_news(&mut self, index: u32, started: Moment, mut news: bool, stale: bool) {
+    fn seen_with_news(&mut self, index: u32, started: Moment, changed: bool, first: bool) {
+        let age = self.now.since(self.arena.hot(index).taken);
+        let too_old = age >= self.policy(index).stale_after();
         let cold = self.arena.cold_mut(index);
         cold.observed_under = cold.desired;
         if let Some(trouble) = &mut cold.trouble {
@@ -223,20 +237,23 @@ impl Engine {
         let after = cold.activity.as_ref().map_or(Moment::ZERO, |a| a.after);
         let hot = self.arena.hot_mut(index);
         hot.flags.clear(Flags::TROUBLED);
+        // The first one under another desired state is an input, equal or not.
+        let mut news = changed || first || hot.flags.take(Flags::OUTDATED);
         if hot.flags.has(Flags::AWAIT) {
-            // Before an observation that was started after the action there is no input ...
-            if started < after {
-                return;
-            }
-            // ... and that one is an input, equal or not.
-            hot.flags.clear(Flags::AWAIT);
-            news = true;
+            // So is the first one that was started after an action; before that none is.
+            news = started >= after;
+            hot.flags.put(Flags::AWAIT, !news);
+        } else {
+            news |= hot.flags.has(Flags::ACTIVE) && started >= after && !hot.flags.has(Flags::ACTING);
         }
-        news |= hot.flags.has(Flags::ACTIVE) && started >= after && !hot.flags.has(Flags::ACTING);
-        if stale {
+        let stale = hot.flags.has(Flags::STALE);
+        if stale && !too_old {
+            hot.flags.clear(Flags::STALE);
             self.emit(index, EventKind::ObservationFresh);
             self.refresh(index);
             news = true;
+        } else if first && too_old && !stale {
+            self.grow_stale(index, age);
         }
         if news {
             self.mark(index);
@@ -263,7 +280,7 @@ impl Engine {
         trouble.last_collect_error = Some(text);
         let hot = self.arena.hot_mut(index);
         hot.flags.set(Flags::TROUBLED);
-        if news && !hot.flags.has(Flags::OBSERVED) {
+        if news && (!hot.flags.has(Flags::OBSERVED) || hot.flags.has(Flags::STALE)) {
             // So that the reason for waiting names it.
             self.mark(index);
         }
@@ -288,12 +305,8 @@ impl Engine {
             return;
         }
         if hot.flags.has(Flags::OBSERVED) && !hot.flags.has(Flags::STALE) {
-            let scope = hot.scope;
-            self.arena.hot_mut(index).flags.set(Flags::STALE);
             self.cause = self.cause.next();
-            self.meter.stale(scope);
-            self.emit(index, EventKind::ObservationStale { age });
-            self.refresh(index);
+            self.grow_stale(index, age);
             self.mark(index);
         }
         if age < collector_timeout {
@@ -301,6 +314,15 @@ impl Engine {
             return;
         }
         self.restart_collector(index);
+    }
+
+    fn grow_stale(&mut self, index: u32, age: Duration) {
+        let hot = self.arena.hot_mut(index);
+        hot.flags.set(Flags::STALE);
+        let scope = hot.scope;
+        self.meter.stale(scope);
+        self.emit(index, EventKind::ObservationStale { age });
+        self.refresh(index);
     }
 
     /// The collector gave nothing for too long: cancel it and start it again, later each time; then restart the node (S-31).
