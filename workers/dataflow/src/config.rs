@@ -1,7 +1,6 @@
 //! What a flow is told: plain data that is valid once it exists, so that the runtime never checks it again.
 
 mod mqtt;
-mod secret;
 mod steps;
 mod topic;
 mod units;
@@ -17,8 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use fsm_templating::Secret;
 pub use mqtt::{MqttInput, MqttOutput, MqttUrl, MqttUrlError, Qos, TlsConfig, Version};
-pub use secret::Secret;
 pub use steps::{Expr, Step, TagStep, TextOrExpr};
 pub(crate) use topic::check_name as check_topic;
 pub use topic::{TopicError, TopicFilter, TopicFilters, TopicName};
@@ -277,6 +276,9 @@ impl FlowConfig {
         same != *old
     }
 }
+
+/// Everything can be changed in place: what needs it gets a new flow under the same node, which finds its subscription.
+impl fsm_core::Config for FlowConfig {}
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod shared;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -95,6 +96,11 @@ impl FlowWatch {
     pub fn snapshot(&self) -> FlowSnapshot {
         self.0.snapshot()
     }
+
+    /// Also samples the latency of each message into this metric; the first one counts.
+    pub fn sample_latency_into(&self, metric: fsm_metrics::Histogram) {
+        self.0.stats().sample_into(metric);
+    }
 }
 
 /// Checks a config as far as it can be without running it.
@@ -132,6 +138,43 @@ impl Flow {
         FlowWatch(Arc::clone(&self.shared))
     }
 
+    /// Opens the input and the output: ports are taken here, connections are made later.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the input can't work.
+    pub async fn open(self) -> Result<OpenFlow, SourceError> {
+        let Self { config, pipeline, pool, shared, rejects } = self;
+        let source = Source::open(&config, &pool, &shared).await?;
+        let sink = Sink::open(&config.output, &pool, &shared);
+        let dead_letters = match &config.on_error {
+            OnError::DeadLetter(output) => Some(Sink::open(output, &pool, &shared)),
+            OnError::Drop | OnError::Stop => None,
+        };
+        let stop_on_error = config.on_error == OnError::Stop;
+        let (made, ready) = (Vec::new(), Vec::new());
+        let runner = Runner { stop_on_error, pipeline, shared, sink, dead_letters, rejects, made, ready };
+        Ok(OpenFlow { source, runner })
+    }
+
+    /// [`open`](Self::open) and [`OpenFlow::run`].
+    ///
+    /// # Errors
+    /// Those of both.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the flow at once; what is under way stays unacknowledged.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), FlowError> {
+        self.open().await?.run(stop).await
+    }
+}
+
+/// A flow whose input is open.
+pub struct OpenFlow {
+    source: Source,
+    runner: Runner,
+}
+
+impl OpenFlow {
     /// Runs until `stop` is cancelled, the input has no more, or the flow can't go on. At a stop no more is taken in, and
     /// what is under way is waited for, up to 5 s.
     ///
@@ -140,25 +183,20 @@ impl Flow {
     ///
     /// # Cancel safety
     /// Dropping it ends the flow at once; what is under way stays unacknowledged.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), FlowError> {
-        let Self { config, pipeline, pool, shared, rejects } = self;
-        let source = Source::open(&config, &pool, &shared).await?;
-        let sink = Sink::open(&config.output, &pool, &shared);
-        let dead_letters = match &config.on_error {
-            OnError::DeadLetter(output) => Some(Sink::open(output, &pool, &shared)),
-            OnError::Drop | OnError::Stop => None,
-        };
-        let mut runner = Runner {
-            stop_on_error: config.on_error == OnError::Stop,
-            pipeline,
-            shared,
-            sink,
-            dead_letters,
-            rejects,
-            made: Vec::new(),
-            ready: Vec::new(),
-        };
-        runner.run(source, &stop).await
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), FlowError> {
+        self.runner.run(self.source, &stop).await
+    }
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow").field("name", &self.shared.name()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OpenFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenFlow").field("name", &self.runner.shared.name()).finish_non_exhaustive()
     }
 }
 
@@ -226,6 +264,10 @@ impl Runner {
                 Err(error) => {
                     let text = error.to_string().into();
                     self.shared.reject(original, delivery, Stage::Pipeline, error.kind, text);
+                    if self.stop_on_error {
+                        // What comes after it must not overtake it.
+                        return;
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! only after the output took it. What is not acknowledged when a flow ends, or the process is killed, comes again.
 //!
 //! Reading order: [`config`] is what a flow is told; [`Message`] is what it moves; [`Flow`] runs; [`stats`] is what it
-//! counts. [`SessionPool`] holds the connections that flows share.
+//! counts. [`SessionPool`] holds the connections that flows share. [`Dataflow`] is the worker kind.
 
 pub mod config;
 pub mod stats;
@@ -15,10 +15,12 @@ mod message;
 mod mqtt;
 mod output;
 mod pipeline;
+mod worker;
 
-pub use flow::{BuildError, Flow, FlowError, FlowWatch, check};
+pub use flow::{BuildError, Flow, FlowError, FlowWatch, OpenFlow, check};
 pub use input::SourceError;
 pub use message::Message;
 pub use mqtt::SessionPool;
 pub use pipeline::{CompileError, JqError, Pipeline, StepError};
+pub use worker::{Dataflow, DataflowState, FlowAction, FlowLife, FlowObserved, Health, Trouble, register};
 pub use tokio_util::sync::CancellationToken;

@@ -10,7 +10,7 @@ use crate::config::Output;
 use crate::flow::Shared;
 use crate::message::{Delivery, Message};
 use crate::mqtt::SessionPool;
-use crate::stats::{DropReason, Stage};
+use crate::stats::Stage;
 
 /// An opened output.
 pub(crate) enum Sink {
@@ -47,7 +47,6 @@ impl Sink {
             Self::Stdout(sink) => sink.write(batch).await,
             Self::Drop => {
                 for (_, delivery) in batch.drain(..) {
-                    delivery.flow().stats().dropped(DropReason::Drop);
                     delivery.taken(1);
                 }
             }

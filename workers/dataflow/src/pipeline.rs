@@ -179,12 +179,12 @@ impl Pipeline {
                     let first = first.map_err(fail)?;
                     let Some(second) = results.next() else {
                         drop(results);
-                        work.set(first);
+                        work.set(first).map_err(fail)?;
                         continue;
                     };
                     for value in [Ok(first), second].into_iter().chain(results) {
                         let mut part = work.clone();
-                        part.set(value.map_err(fail)?);
+                        part.set(value.map_err(fail)?).map_err(fail)?;
                         self.from(index + 1, part, now_ms, out, start)?;
                         if out.len() - start > MAX_RESULTS {
                             let text = format!("the program makes more than {MAX_RESULTS} messages of one").into();
@@ -258,9 +258,11 @@ impl Work {
         Ok(value)
     }
 
-    fn set(&mut self, value: Val) {
+    fn set(&mut self, value: Val) -> Result<(), Failure> {
+        jq::check_json(&value).map_err(|text| (ErrorKind::Jq, text.into()))?;
         self.value = Some(value);
         self.changed = true;
+        Ok(())
     }
 
     fn first(&mut self, program: &Program) -> Result<Option<Val>, Failure> {
@@ -329,8 +331,8 @@ impl Tag {
                 return Err((ErrorKind::Jq, text.into()));
             }
         };
+        work.set(jq::object([("timestamp_ms", timestamp), ("value", value)]))?;
         work.message.topic = topic;
-        work.set(jq::object([("timestamp_ms", timestamp), ("value", value)]));
         if let Some(bridged_by) = &self.bridged_by {
             let metadata = &mut work.message.metadata;
             metadata.retain(|(name, _)| name != "bridged_by");
@@ -352,7 +354,7 @@ impl Generator {
         let input = jq::object([("n", Val::from(usize::try_from(n).unwrap_or(usize::MAX)))]);
         let message = Message::default();
         match self.0.run(input, &message).next() {
-            Some(Ok(value)) => Ok(jq::write(&value)),
+            Some(Ok(value)) => jq::check_json(&value).map(|()| jq::write(&value)).map_err(Into::into),
             Some(Err((_, text))) => Err(text),
             None => Err("the program gives nothing".into()),
         }

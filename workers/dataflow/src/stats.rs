@@ -1,15 +1,15 @@
 //! What a flow counts about itself: atomics only, so that counting costs a message nothing it would notice.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use fsm_metrics::Histogram;
 use tokio::time::Instant;
 
-/// Upper bounds of the latency buckets, in microseconds. 30 s is the default `ack_timeout`.
-pub const LATENCY_BOUNDS_US: [u64; 15] = [
-    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000,
-    60_000_000, 300_000_000,
+/// Upper bounds of the latency buckets, in microseconds: those of the metric. 30 s is the default `ack_timeout`.
+pub const LATENCY_BOUNDS_US: [u64; 12] = [
+    1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 2_200_000, 5_000_000, 10_000_000, 20_000_000, 30_000_000,
 ];
 const LATENCIES: usize = LATENCY_BOUNDS_US.len() + 1;
 
@@ -78,8 +78,6 @@ labels! {
         DeadLetter = "dead_letter",
         /// It came at quality of service 0 while the flow was full.
         Overflow = "overflow",
-        /// The output is `drop`.
-        Drop = "drop",
     }
 }
 
@@ -100,6 +98,7 @@ pub struct FlowStats {
     errors: [AtomicU64; ERRORS],
     latency: [AtomicU64; LATENCIES],
     latency_sum_us: AtomicU64,
+    latency_metric: OnceLock<Histogram>,
     pub(crate) lag: AtomicU64,
     pub(crate) input_up: AtomicBool,
     pub(crate) output_up: AtomicBool,
@@ -203,6 +202,7 @@ impl FlowStats {
             errors: zeros(),
             latency: zeros(),
             latency_sum_us: AtomicU64::new(0),
+            latency_metric: OnceLock::new(),
             lag: AtomicU64::new(0),
             input_up: AtomicBool::new(false),
             output_up: AtomicBool::new(false),
@@ -211,6 +211,11 @@ impl FlowStats {
             last_progress: AtomicU64::new(0),
             recent_errors: Mutex::default(),
         }
+    }
+
+    /// Also samples latencies into this metric; the first one counts.
+    pub(crate) fn sample_into(&self, metric: Histogram) {
+        self.latency_metric.get_or_init(|| metric);
     }
 
     fn stamp(&self, now: Instant) -> u64 {
@@ -235,6 +240,9 @@ impl FlowStats {
         let bucket = LATENCY_BOUNDS_US.partition_point(|bound| *bound < us);
         self.latency[bucket].fetch_add(1, Relaxed);
         self.latency_sum_us.fetch_add(us, Relaxed);
+        if let Some(metric) = self.latency_metric.get() {
+            metric.observe_duration(took);
+        }
         self.passed();
     }
 

@@ -7,10 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use fsm_core::HumanDuration;
+use fsm_templating::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Secret, TopicFilters, TopicName};
+use super::{TopicFilters, TopicName};
 
 /// Subscribes at a broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(name: &str, config: &FlowConfig) -> (Arc<Self>, mpsc::UnboundedReceiver<Reject>) {
+    pub(crate) fn new(name: &str, config: &FlowConfig) -> (Arc<Self>, mpsc::UnboundedReceiver<Reject>) {
         // Bounded by what may be in flight: each entry holds a delivery.
         let (rejects, receiver) = mpsc::unbounded_channel();
         let shared = Self {

@@ -1,6 +1,6 @@
 //! Which flow gets which session: one per peer and credentials, unless a flow asks for its own (D-10).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::FixedState;
+use fsm_templating::Secret;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::link::{Command, Incoming, Link, Route};
 use super::session;
-use crate::config::{MqttInput, MqttOutput, MqttUrl, Qos, Secret, TlsConfig, TopicFilter, Version};
+use crate::config::{MqttInput, MqttOutput, MqttUrl, Qos, TlsConfig, TopicFilter, Version};
 use crate::flow::Shared;
 use crate::stats::Stage;
 
@@ -21,7 +22,7 @@ use crate::stats::Stage;
 const PROBES: usize = 8;
 
 /// A broker, and who we are there: what sessions are shared by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Peer {
     pub(crate) url: MqttUrl,
     pub(crate) username: Option<String>,
@@ -35,7 +36,7 @@ pub(crate) struct Peer {
 }
 
 /// What makes a session a flow's own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Own {
     /// Made of the flow's name.
     Flow { name: String, stage: &'static str },
@@ -113,7 +114,7 @@ impl Peer {
 /// ```
 pub struct SessionPool {
     instance: String,
-    links: Arc<Mutex<BTreeMap<Peer, Arc<Link>>>>,
+    links: Arc<Mutex<HashMap<Peer, Arc<Link>>>>,
     tasks: Mutex<JoinSet<()>>,
     pub(crate) probes: Arc<Semaphore>,
     /// Tells attachments and routes apart.
@@ -200,7 +201,7 @@ impl fmt::Debug for SessionPool {
 }
 
 /// Where a session's task signs off.
-pub(crate) struct Registry(Arc<Mutex<BTreeMap<Peer, Arc<Link>>>>);
+pub(crate) struct Registry(Arc<Mutex<HashMap<Peer, Arc<Link>>>>);
 
 impl Registry {
     /// Ends the link if nobody is attached.

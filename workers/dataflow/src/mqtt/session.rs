@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use fsm_templating::{ClearText, Secret, SecretError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -38,6 +39,8 @@ const BEAT: Duration = Duration::from_millis(500);
 enum Ended {
     #[error(transparent)]
     Connect(#[from] transport::ConnectError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error("the connection to {url} broke: {source}")]
     Io { url: String, source: io::Error },
     #[error("{url} hung up")]
@@ -204,6 +207,8 @@ impl Session {
 
     async fn connect_and_serve(&mut self) -> Result<std::convert::Infallible, Ended> {
         let mut stream = self.connect().await?;
+        // Asked for at each connect: a rotated secret is seen.
+        let password = self.link.peer.password.as_ref().map(Secret::resolve).transpose()?;
         let mut buffer = BytesMut::new();
         let mut out = BytesMut::new();
         self.window = self.table.window();
@@ -213,7 +218,7 @@ impl Session {
                 protocol: self.protocol,
                 client_id: &self.client_id,
                 username: self.link.peer.username.as_deref(),
-                password: self.link.peer.password.as_ref().map(crate::config::Secret::expose),
+                password: password.as_ref().map(ClearText::expose),
                 clean: self.client_id.is_empty(),
                 keep_alive: u16::try_from(self.link.peer.keep_alive.as_secs()).unwrap_or(u16::MAX),
                 session_expiry: u32::try_from(self.link.peer.session_expiry.as_secs()).unwrap_or(u32::MAX),

@@ -32,20 +32,24 @@ impl FileSink {
     }
 
     pub(super) async fn write(&mut self, batch: &mut Vec<(Message, Delivery)>) {
-        let mut batch = batch.drain(..).peekable();
-        while batch.peek().is_some() {
-            // As many lines as fit the file; at least one, however long it is.
-            let room = self.room().await;
-            let mut part = Vec::new();
+        let topic = self.config.line == Line::TopicPayload;
+        let mut batch = batch.drain(..);
+        let mut next = batch.next();
+        while let Some(first) = next.take() {
             self.lines.clear();
-            while let Some((message, _)) = batch.peek() {
+            line(&mut self.lines, &first.0, topic);
+            let room = self.room(self.lines.len() as u64).await;
+            let mut part = vec![first];
+            // As many lines as fit the file; at least one, however long it is.
+            for (message, delivery) in batch.by_ref() {
                 let before = self.lines.len();
-                line(&mut self.lines, message, self.config.line == Line::TopicPayload);
-                if !part.is_empty() && self.lines.len() as u64 > room {
+                line(&mut self.lines, &message, topic);
+                if self.lines.len() as u64 > room {
                     self.lines.truncate(before);
+                    next = Some((message, delivery));
                     break;
                 }
-                part.extend(batch.next());
+                part.push((message, delivery));
             }
             self.write_lines(part.len()).await;
             for (_, delivery) in part {
@@ -54,14 +58,14 @@ impl FileSink {
         }
     }
 
-    /// Bytes that fit before the file is full.
-    async fn room(&mut self) -> u64 {
-        self.until_done(0, async |sink: &mut Self| {
+    /// Bytes that fit before the file is full; rotates it if `needed` bytes don't.
+    async fn room(&mut self, needed: u64) -> u64 {
+        self.until_done(0, async move |sink: &mut Self| {
             let written = sink.open().await?.1;
-            if written >= sink.config.max_size.get() {
+            if written > 0 && written + needed > sink.config.max_size.get() {
                 sink.rotate().await?;
             }
-            Ok(sink.config.max_size.get() - sink.open().await?.1)
+            Ok(sink.config.max_size.get().saturating_sub(sink.open().await?.1))
         })
         .await
     }

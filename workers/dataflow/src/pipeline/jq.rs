@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use indexmap::IndexMap;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, data};
-use jaq_json::{Map, Val, read, write as printer};
+use jaq_json::{Map, Num, Val, read, write as printer};
 use serde_json::Value;
 
 use super::Failure;
@@ -196,6 +196,23 @@ pub(super) fn parse(payload: &Bytes) -> Result<Val, Arc<str>> {
         return Err("the payload is empty, not JSON".into());
     }
     read::parse_single(payload).map_err(|error| shorten(&format!("the payload is not JSON: {error}")))
+}
+
+/// jq values can be what JSON can't say.
+pub(super) fn check_json(value: &Val) -> Result<(), &'static str> {
+    match value {
+        Val::Null | Val::Bool(_) | Val::TStr(_) => Ok(()),
+        Val::Num(Num::Float(float)) if !float.is_finite() => Err("the program gives NaN or an infinite number, which JSON can't say"),
+        Val::Num(_) => Ok(()),
+        Val::BStr(_) => Err("the program gives bytes that are not text, which JSON can't say"),
+        Val::Arr(items) => items.iter().try_for_each(check_json),
+        Val::Obj(fields) => fields.iter().try_for_each(|(name, value)| match name {
+            Val::TStr(_) => check_json(value),
+            Val::Null | Val::Bool(_) | Val::Num(_) | Val::BStr(_) | Val::Arr(_) | Val::Obj(_) => {
+                Err("the program gives an object with a name that is not a string, which JSON can't say")
+            }
+        }),
+    }
 }
 
 /// Writes a value as compact JSON.

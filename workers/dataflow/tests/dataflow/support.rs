@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fsm_worker_dataflow::config::FlowConfig;
@@ -37,9 +38,14 @@ pub(crate) fn until<'a, T>(what: &'a str, mut look: impl FnMut() -> Option<T> + 
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free and stays so while its owner restarts: below the range from which the system gives ports to clients.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(31);
+    std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed))
+        .map(|n| u16::try_from(12_000 + start.wrapping_add(n) % 20_000).expect("it is below 32 000"))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("it never ends")
 }
 
 /// A mosquitto that can be stopped and started again with what it had.

@@ -1,0 +1,8 @@
+//! Flows against real peers: mosquitto and its clients, HTTP over TCP, files, and the worker's two halves.
+
+mod http;
+mod local;
+mod mqtt;
+mod sharing;
+mod support;
+mod worker;
