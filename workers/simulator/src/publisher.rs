@@ -256,7 +256,7 @@ fn write_payload(text: &mut String, payload: Payload, value: &Value, wall_ms: u6
 async fn exchange(mut events: EventLoop, handle: &PublisherHandle, joined: &Notify, jitter: Noise) {
     let mut failures = 0;
     loop {
-        // Dropping a poll halfway is safe here only: nothing but the goodbye follows.
+        // Cancel-safe enough: a poll is dropped halfway only by the end, and nothing but the goodbye follows.
         let event = tokio::select! {
             () = handle.stop.cancelled() => break,
             event = events.poll() => event,
@@ -279,6 +279,7 @@ async fn exchange(mut events: EventLoop, handle: &PublisherHandle, joined: &Noti
         }
         let pause = pause(failures, jitter);
         failures = failures.saturating_add(1);
+        // Cancel-safe: a dropped pause is only shorter.
         tokio::select! {
             () = handle.stop.cancelled() => break,
             () = sleep(pause) => {}

@@ -1,3 +1,5 @@
+//! The rules as tables: no socket, and time that the table moves.
+
 use super::*;
 use crate::wire::{SubscribeOptions, Will};
 

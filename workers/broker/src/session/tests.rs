@@ -1,3 +1,5 @@
+//! One session's windows, repetitions and bounds, packet by packet.
+
 use std::time::Duration;
 
 use super::*;
@@ -50,6 +52,19 @@ fn unacknowledged_messages_come_again_in_order_and_before_new_ones() {
     session.offer(queued(Qos::AtLeastOnce, "new"), LIMITS);
     attach(&mut session, 10);
     assert_eq!(pulled(&mut session), [(0x3a, 1), (0x3a, 3), (0x32, 4)]);
+}
+
+#[test]
+fn repetitions_keep_their_order_where_identifiers_wrap_around() {
+    let mut session = session(10);
+    session.next_id = u16::MAX - 1;
+    for _ in 0..3 {
+        session.offer(queued(Qos::AtLeastOnce, "x"), LIMITS);
+    }
+    assert_eq!(pulled(&mut session), [(0x32, u16::MAX), (0x32, 1), (0x32, 2)]);
+    session.detach();
+    attach(&mut session, 10);
+    assert_eq!(pulled(&mut session), [(0x3a, u16::MAX), (0x3a, 1), (0x3a, 2)]);
 }
 
 #[test]

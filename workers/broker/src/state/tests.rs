@@ -1,3 +1,5 @@
+//! Each state against each thing it can see.
+
 use std::sync::Arc;
 
 use fsm_core::table::Case;
@@ -109,6 +111,7 @@ fn figures_are_no_reason_to_decide_again() {
     }
 }
 
+// spec: S-11
 #[test]
 fn every_field_of_the_config_restarts_and_its_schema_says_so() {
     let mut registry = Registry::new();

@@ -1,3 +1,5 @@
+//! The codec against the codecs of a client library, damage and noise.
+
 use bytes::BytesMut;
 use proptest::prelude::*;
 use rumqttc::mqttbytes::v4;

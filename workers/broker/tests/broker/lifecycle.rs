@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::support::{Subscriber, ask, config, connect, publish, read_to_close, start};
 
+// spec: A-10
 #[tokio::test]
 async fn stopping_frees_the_port_ends_every_task_and_cuts_every_client_off() {
     let metrics = tokio::runtime::Handle::current().metrics();

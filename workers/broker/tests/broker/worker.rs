@@ -106,6 +106,7 @@ fn config() -> BrokerConfig {
     BrokerConfig::listening_on(Listen::loopback(0))
 }
 
+// spec: A-11, I10
 #[tokio::test]
 async fn each_action_run_twice_does_what_it_does_once() {
     let node = Node::new(config());
@@ -151,6 +152,7 @@ async fn a_taken_port_fails_the_action_with_its_whole_story() {
     node.act(BrokerAction::Start).await.expect("it did");
 }
 
+// spec: A-10
 #[tokio::test]
 async fn the_end_of_an_incarnation_ends_its_broker() {
     let node = Node::new(config());

@@ -1,3 +1,5 @@
+//! The model: the same at any pace, and plausible for a week.
+
 use proptest::prelude::*;
 
 use super::*;

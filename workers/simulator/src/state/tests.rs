@@ -1,3 +1,5 @@
+//! Each state against each thing it can see.
+
 use std::sync::Arc;
 
 use fsm_core::table::Case;

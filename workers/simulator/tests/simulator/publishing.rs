@@ -6,6 +6,8 @@ use std::time::Duration;
 use fsm_worker_broker::{Broker, BrokerConfig, Listen};
 use fsm_worker_simulator::{Plant, Value};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::support::{Mosquitto, Subscriber, config, free_port, soon, start, until};
 
@@ -78,6 +80,7 @@ async fn it_connects_again_by_itself_and_sends_nothing_old() {
     let config = config(port, PRESS);
     let (handle, _tasks) = start(&config);
     until("an error", || handle.status().error.is_some()).await;
+    until("steps without a broker", || handle.status().skipped >= 21).await;
     assert_eq!(handle.status().published, 0, "nobody is there");
     for _ in 0..2 {
         let mosquitto = Mosquitto::anonymous(port).await;
@@ -115,8 +118,25 @@ async fn a_refused_login_is_told() {
     until("a connection", || handle.status().connected).await;
 }
 
+/// What a peer sees, byte by byte.
 #[tokio::test]
-async fn stopping_says_goodbye_and_ends_the_task() {
+async fn the_last_word_is_a_disconnect() {
+    let peer = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (handle, _tasks) = start(&config(peer.local_addr().expect("bound").port(), PRESS));
+    let (mut stream, _) = soon("the simulator", peer.accept()).await.expect("a connection");
+    let mut bytes = vec![0; 2];
+    soon("a CONNECT", stream.read_exact(&mut bytes)).await.expect("connected");
+    assert_eq!(bytes[0], 0x10);
+    stream.write_all(&[0x20, 2, 0, 0]).await.expect("connected");
+    until("values", || handle.status().published > 0).await;
+    handle.stop();
+    soon("the end", stream.read_to_end(&mut bytes)).await.expect("an orderly end");
+    assert!(bytes.ends_with(&[0xe0, 0]), "no goodbye");
+}
+
+// spec: A-10
+#[tokio::test]
+async fn stopping_ends_the_task() {
     for connected in [true, false] {
         let broker =
             Broker::start(BrokerConfig::listening_on(Listen::loopback(0))).await.expect("a free port");

@@ -115,6 +115,7 @@ impl Node {
     }
 }
 
+// spec: A-11, I10
 #[tokio::test]
 async fn each_action_run_twice_does_what_it_does_once() {
     let broker = Broker::start(BrokerConfig::listening_on(Listen::loopback(0))).await.expect("a free port");
@@ -135,6 +136,7 @@ async fn each_action_run_twice_does_what_it_does_once() {
     broker.stop().await;
 }
 
+// spec: S-11
 #[tokio::test]
 async fn a_changed_config_replaces_the_publisher() {
     let broker = Broker::start(BrokerConfig::listening_on(Listen::loopback(0))).await.expect("a free port");
@@ -149,6 +151,7 @@ async fn a_changed_config_replaces_the_publisher() {
     assert_eq!(broker.handle().stats().connections, 1, "two publishers at once");
 }
 
+// spec: S-41
 #[test]
 fn the_broker_is_its_infrastructure() {
     let infrastructure =
