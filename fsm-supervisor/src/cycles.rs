@@ -11,7 +11,7 @@ enum Mark {
 }
 
 /// The first cycle along `edges`, in order, the first name repeated at the end; none when there is none.
-pub(crate) fn cycle_among(
+pub fn cycle_among(
     names: impl Iterator<Item = ChildName>,
     edges: impl Fn(&ChildName) -> Vec<ChildName>,
 ) -> Option<Vec<ChildName>> {

@@ -14,6 +14,7 @@ mod input;
 mod meter;
 mod plan;
 
+pub use cycles::cycle_among;
 pub use driver::{
     ActError, ApplyReceipt, AskError, DriverConfig, EventReader, Gone, Handle, StartError, start,
 };

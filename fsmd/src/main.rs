@@ -1,2 +1,7 @@
-//! Daemon and command line that run trees of FSM workers from one config file
-fn main() {}
+//! The program: parse the command line, do it, leave with its exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fsmd::cli::main()
+}

@@ -1,0 +1,160 @@
+//! From a file to a tree: read, fill in the environment, check everything at once, build the root (C-1 … C-5).
+
+mod check;
+mod codes;
+mod environment;
+mod files;
+mod for_each;
+mod model;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fsm_core::{ChildSpec, Registry, Vars, Worker};
+use fsm_templating::{Diagnostic, Diagnostics, Node, Template};
+use fsm_worker_bridge::application::{Application, ApplicationConfig, Sections};
+use indexmap::IndexMap;
+use serde_json::Value;
+
+pub use check::{Rendered, RenderedNode};
+pub use codes::CONFIG_CODES;
+pub use files::Inputs;
+pub use model::{LogFormat, MetricsSection, Server, Store, Supervision, Telemetry};
+pub use schema::schema;
+
+/// A config that can be run: everything in it was read, rendered and checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The root of the tree.
+    pub root: ChildSpec,
+    /// What every template sees as `global.*`.
+    pub global: Vars,
+    /// Where the API listens.
+    pub server: Server,
+    /// How the tree is run.
+    pub supervision: Supervision,
+    /// What is measured.
+    pub metrics: MetricsSection,
+    /// What is logged.
+    pub telemetry: Telemetry,
+    /// The files it was made of, to see when they change.
+    pub inputs: Inputs,
+    /// What is not wrong, but worth a look.
+    pub warnings: Diagnostics,
+    /// What each node is rendered to, parents first.
+    pub rendered: Rendered,
+}
+
+/// Reads a config from a file, or from the files of a folder.
+///
+/// # Errors
+/// Everything that is wrong with it, not the first thing only. Nothing was started.
+pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
+    let mut inputs = Inputs::default();
+    let mut document = files::read(path, &mut inputs)?;
+    let mut found = Diagnostics::default();
+    environment::fill_in(&mut document, &mut found);
+    model::check_version(&document, &mut found);
+    let base = if path.is_dir() {
+        path.to_path_buf()
+    } else {
+        path.parent().map(Path::to_path_buf).unwrap_or_default()
+    };
+    for_each::read_rows(&mut document, &base, &mut inputs, &mut found);
+    extend(&mut found, fsm_templating::check_schema(&document, schema::checked()));
+    check::outline(&document, kinds, &mut found);
+    let templates = compile_templates(&document, kinds, &mut found);
+    let parsed = sections(&document, &mut found).zip(settings(&document, &mut found));
+    let Some((sections, settings)) = parsed else { return Err(found.sorted()) };
+    let (config, global) = sections.into_config();
+    let root =
+        ChildSpec::new(config.agent().name.clone(), Application::KIND).with_typed_config(config.clone());
+    let rendered = check::tree(&document, kinds, &root, &global, &mut found);
+    check::variables(&document, &templates, &mut found);
+    drop(templates);
+    if found.has_errors() {
+        return Err(found.sorted());
+    }
+    let model::Settings { server, supervision, metrics, telemetry, .. } = settings;
+    let warnings = found.sorted();
+    Ok(Loaded { root, global, server, supervision, metrics, telemetry, inputs, warnings, rendered })
+}
+
+/// The files that a config that can't be loaded was made of, as far as they are known: a daemon watches them for its mending.
+#[must_use]
+pub fn inputs_of(path: &Path) -> Inputs {
+    let mut inputs = Inputs::default();
+    if let Ok(mut document) = files::read(path, &mut inputs) {
+        let base: PathBuf = if path.is_dir() {
+            path.to_path_buf()
+        } else {
+            path.parent().map(Path::to_path_buf).unwrap_or_default()
+        };
+        for_each::read_rows(&mut document, &base, &mut inputs, &mut Diagnostics::default());
+    }
+    inputs
+}
+
+pub(crate) fn extend(found: &mut Diagnostics, more: Diagnostics) {
+    for diagnostic in more {
+        found.push(diagnostic);
+    }
+}
+
+/// Compiles all templates from the document, so that their errors have places; those that are read later find these.
+fn compile_templates(
+    document: &Node,
+    kinds: &Registry,
+    found: &mut Diagnostics,
+) -> IndexMap<String, Template> {
+    let mut templates = IndexMap::new();
+    let Some(section) = document.get("templates").and_then(Node::as_mapping) else { return templates };
+    for (name, entry) in section {
+        match Template::compile(&entry.value) {
+            Ok(template) => {
+                templates.insert(name.clone(), template);
+            }
+            Err(errors) => extend(found, errors),
+        }
+        extend(found, check::template(&entry.value, kinds));
+    }
+    templates
+}
+
+/// The sections that make the tree. What can't be read was reported by the schema, or is now.
+fn sections(document: &Node, found: &mut Diagnostics) -> Option<Sections> {
+    let Value::Object(mut value) = document.to_value() else { return None };
+    value.retain(|key, _| model::TREE_SECTIONS.contains(&key.as_str()));
+    read(document, Value::Object(value), found)
+}
+
+fn settings(document: &Node, found: &mut Diagnostics) -> Option<model::Settings> {
+    let Value::Object(mut value) = document.to_value() else { return None };
+    value.retain(|key, _| !model::TREE_SECTIONS.contains(&key.as_str()));
+    read(document, Value::Object(value), found)
+}
+
+fn read<T: serde::de::DeserializeOwned>(document: &Node, value: Value, found: &mut Diagnostics) -> Option<T> {
+    match serde_path_to_error::deserialize(value) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            if !found.has_errors() {
+                let at = error.path().to_string();
+                let place = at.parse().ok().map(|path| document.nearest_place(&path).clone());
+                let message = error.into_inner().to_string();
+                found.push(Diagnostic::error(codes::INVALID, message).at(place).path(at));
+            }
+            None
+        }
+    }
+}
+
+/// The root's typed config.
+#[must_use]
+pub fn application(root: &ChildSpec) -> Option<Arc<ApplicationConfig>> {
+    match &root.config {
+        fsm_core::ChildConfig::Typed(config) => Arc::clone(config).into_any().downcast().ok(),
+        fsm_core::ChildConfig::Raw(_) => None,
+    }
+}

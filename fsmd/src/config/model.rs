@@ -1,0 +1,196 @@
+//! The sections of the file that are the daemon's own; those that make the tree are the application's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fsm_core::HumanDuration;
+use fsm_templating::{Diagnostic, Diagnostics, Node};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::codes;
+
+/// The sections that make the tree.
+pub(super) const TREE_SECTIONS: [&str; 6] =
+    ["agent", "variables", "templates", "bridges", "dataflows", "workers"];
+
+/// The only version of the file so far.
+const VERSION: u64 = 1;
+
+/// The daemon's own sections.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Settings {
+    /// The version of this file: 1.
+    pub(super) version: u64,
+    /// The API and the metrics.
+    pub(super) server: Server,
+    /// Where state is kept.
+    #[expect(dead_code, reason = "there is one store so far; the schema and its check are what matters")]
+    pub(super) store: Store,
+    /// How the tree is run.
+    pub(super) supervision: Supervision,
+    /// What is measured.
+    pub(super) metrics: MetricsSection,
+    /// What is logged.
+    pub(super) telemetry: Telemetry,
+}
+
+/// The API and the metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Server {
+    /// Where it listens. Loopback addresses only; port 0 takes a free one.
+    #[schemars(with = "String")]
+    #[serde(deserialize_with = "loopback")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+fn loopback<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address: SocketAddr = text.parse().map_err(|_| {
+        serde::de::Error::custom(format!("`{text}` is not an address: write it as in `127.0.0.1:8080`"))
+    })?;
+    if !address.ip().is_loopback() {
+        let what = format!(
+            "{}: `{text}` is reachable from outside, and there is no TLS and no token yet: use 127.0.0.1",
+            codes::NOT_LOOPBACK
+        );
+        return Err(serde::de::Error::custom(what));
+    }
+    Ok(address)
+}
+
+/// Where state is kept: in memory; it is gone when the daemon ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Store {
+    /// Keep it in memory. The only choice so far, so it must be true.
+    #[serde(deserialize_with = "only_true")]
+    #[schemars(extend("const" = true))]
+    pub memory: bool,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { memory: true }
+    }
+}
+
+fn only_true<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match bool::deserialize(deserializer)? {
+        true => Ok(true),
+        false => Err(serde::de::Error::custom("state is kept in memory only, so far: write `memory: true`")),
+    }
+}
+
+/// How the tree is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Supervision {
+    /// The pace of a state that acts, and the upper bound of reaction.
+    pub tick_interval: HumanDuration,
+    /// The pool of actions.
+    pub action: ActionPool,
+    /// How long a graceful stop of the whole tree may take.
+    pub shutdown_timeout: HumanDuration,
+}
+
+impl Default for Supervision {
+    fn default() -> Self {
+        Self {
+            tick_interval: HumanDuration::new(Duration::from_secs(1)),
+            action: ActionPool::default(),
+            shutdown_timeout: HumanDuration::new(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// The pool of actions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ActionPool {
+    /// Actions that run at the same time.
+    #[schemars(range(min = 1, max = 65_000))]
+    pub concurrency: usize,
+    /// Actions that may wait for a place.
+    #[schemars(range(min = 1))]
+    pub queue: usize,
+}
+
+impl Default for ActionPool {
+    fn default() -> Self {
+        Self { concurrency: 10, queue: 65_536 }
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MetricsSection {
+    /// Nodes with series of their own: a list of paths, or `true` for up to `max_paths` of them.
+    pub per_path: PerPath,
+    /// So many nodes have series of their own at most; the rest count as `_other`.
+    pub max_paths: usize,
+}
+
+impl Default for MetricsSection {
+    fn default() -> Self {
+        Self { per_path: PerPath::All(false), max_paths: 500 }
+    }
+}
+
+/// Which nodes have series of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PerPath {
+    /// All up to the maximum, or none.
+    All(bool),
+    /// These.
+    Only(Vec<String>),
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Telemetry {
+    /// As text for people, or one JSON object per line.
+    pub log: LogFormat,
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,fsm_supervisor=debug`.
+    pub level: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The version is what a reader has to know first.
+pub(super) fn check_version(document: &Node, found: &mut Diagnostics) {
+    let error = match document.get("version") {
+        None => Diagnostic::error(codes::BAD_VERSION, "the file doesn't say its version")
+            .at(document.place().clone()),
+        Some(version) if version.to_value() == VERSION => return,
+        Some(version) => Diagnostic::error(codes::BAD_VERSION, "this version of the file is not known")
+            .at(version.place().clone()),
+    };
+    found.push(error.help("write `version: 1` at its beginning"));
+}

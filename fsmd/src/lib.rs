@@ -1,0 +1,15 @@
+//! The daemon that runs trees of FSM workers from one config file, and its command line: the composition root.
+//!
+//! Reading order: which kinds there are, how a config becomes a tree, how the tree is run and served, what the verbs print.
+
+pub mod kinds;
+
+pub mod config;
+
+pub mod http;
+pub mod run;
+
+pub mod client;
+pub mod show;
+
+pub mod cli;
