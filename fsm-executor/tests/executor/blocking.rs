@@ -195,6 +195,40 @@ async fn blocking_action_at_an_await_point_is_dropped_at_its_timeout() {
     assert!(dropped.is_set());
 }
 
+// spec: A-3, J3
+#[test]
+fn action_that_got_no_thread_in_time_never_acts() {
+    // One thread only, so that the second action waits for the first one's.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime =
+        builder.enable_time().start_paused(true).max_blocking_threads(1).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut rig = Rig::with_places(2);
+        let long = ActionPolicy::new("long", TIMEOUT * 100).blocking();
+        let (request, mut thread) = Blocked::request(long);
+        rig.enqueue(1, request);
+        thread.entered().await;
+        let acted = Flag::default();
+        let in_action = acted.clone();
+        rig.enqueue(
+            2,
+            Request::new(id(2), policy(), move |_| {
+                let acted = in_action.clone();
+                async move {
+                    acted.set();
+                    Ok(())
+                }
+            }),
+        );
+        rig.started(2).await;
+        advance(TIMEOUT + ms(1)).await;
+        rig.so_far().await;
+        thread.end(Ok(()));
+        assert_eq!(rig.outcome(2).await, Outcome::Timeout);
+        assert!(!acted.is_set());
+    });
+}
+
 // spec
 #[tokio::test(start_paused = true)]
 async fn panic_on_a_thread_is_an_outcome() {

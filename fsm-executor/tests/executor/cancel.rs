@@ -116,6 +116,18 @@ async fn second_cancel_can_only_shorten_the_grace() {
 
 // spec: A-5
 #[tokio::test(start_paused = true)]
+async fn second_cancel_never_lengthens_the_grace() {
+    let mut rig = Rig::with_places(1);
+    rig.enqueue(1, hangs());
+    rig.started(1).await;
+    rig.executor.cancel(1, ms(1_000));
+    tokio::time::sleep(ms(500)).await;
+    rig.executor.cancel(1, GRACE);
+    assert_eq!(rig.ended(1).await.report.duration, ms(1_000));
+}
+
+// spec: A-5
+#[tokio::test(start_paused = true)]
 async fn waiting_action_is_cancelled_at_once_and_never_runs() {
     let mut rig = Rig::with_places(1);
     rig.enqueue(1, hangs());

@@ -152,6 +152,42 @@ async fn dropped_executor_ends_its_tasks() {
     assert_eq!(tasks(), before);
 }
 
+// spec: A-10
+#[tokio::test(start_paused = true)]
+async fn dropped_executor_tells_its_threads() {
+    let mut rig = Rig::with_places(1);
+    let (told, give_up) = (Flag::default(), Flag::default());
+    let (in_action, no_more) = (told.clone(), give_up.clone());
+    rig.enqueue(
+        1,
+        Request::new(id(1), policy().blocking(), move |attempt| {
+            let (told, no_more) = (in_action.clone(), no_more.clone());
+            // Never awaits: the token is all it can hear.
+            async move {
+                while !attempt.cancel.is_cancelled() && !no_more.is_set() {
+                    std::thread::yield_now();
+                }
+                if !no_more.is_set() {
+                    told.set();
+                }
+                Ok(())
+            }
+        }),
+    );
+    rig.started(1).await;
+    rig.so_far().await;
+    drop(rig);
+    for _ in 0..100_000 {
+        if told.is_set() {
+            break;
+        }
+        std::thread::yield_now();
+        tokio::task::yield_now().await;
+    }
+    give_up.set();
+    assert!(told.is_set());
+}
+
 // spec
 #[tokio::test(start_paused = true)]
 async fn thread_that_does_not_come_back_is_in_the_report() {
