@@ -51,7 +51,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         shell::run(&mut doc)
     })?;
     ci.step("doctests", |ci| {
-        shell::run(ci.cargo().args(["test", "--doc", "--workspace", "--all-features", "--quiet"]))
+        shell::run(ci.cargo().args(["test", "--doc", "--workspace", "--all-features", "--", "--quiet"]))
     })?;
     ci.step("example crates", |ci| examples::test_crates(ci.workspace, || ci.cargo()))?;
     ci.step("quick benches", |ci| {

@@ -25,6 +25,7 @@ fn lib_rs_holds_docs_modules_and_reexports() {
     lib("//! Doc.\nmod a;\npub use a::B;\n#[cfg(test)]\nmod tests;\n", &[]);
     lib("//! Doc.\n#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]\nstruct Readme;\n", &[]);
     lib("mod a;\nfn b() {}\n", &[(2, "lib-rs")]);
+    check_at("examples/01-a/src/lib.rs", "fn b() {}\n", &[]);
     lib("use a::B;\n", &[(1, "lib-rs")]);
     lib("mod a { fn b() {} }\n", &[(1, "lib-rs")]);
     lib("#[proc_macro]\npub fn a(b: C) -> C { b }\n", &[]);
