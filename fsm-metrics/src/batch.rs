@@ -179,7 +179,7 @@ impl TickBatch {
     }
 
     /// A node that entered is gone. The series of its path go with the next flush, those of its kind some time after the last
-    /// node.
+    /// node. What the node still counts for in gauges, such as its state, its children or an open circuit, is taken back before.
     pub fn leave(&mut self, scope: ScopeId) {
         let Some(Some(place)) = self.places.get_mut(scope.0 as usize) else { return };
         if place.nodes().is_some() {

@@ -129,9 +129,12 @@ struct Follower {
 
 impl Follower {
     fn follow(&mut self, store: &MemoryStore, limit: usize) -> Result<(), TestCaseError> {
+        let mut began_anew = false;
         loop {
             match store.changes_since(self.cursor, &Filter::default(), limit).expect("no damage") {
                 Changes::Bootstrap { newest, .. } => {
+                    prop_assert!(!began_anew, "nobody writes: beginning anew once is enough");
+                    began_anew = true;
                     let page = store.nodes(None, 100).expect("it can be read");
                     prop_assert_eq!(page.as_of, newest);
                     let seen = page.items.into_iter();
