@@ -1,5 +1,212 @@
-//! x
-/// x
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: verbs, their options, and the exit codes 0 (fine), 1 (error) and 64 (usage).
+
+mod failure;
+mod offline;
+mod online;
+
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use failure::Failure;
+
+use crate::run;
+
+const CODES: &str = "Exit codes: 0 fine, 1 error, 64 wrong usage.";
+
+/// Runs trees of FSM workers from one config file.
+#[derive(Debug, Parser)]
+#[command(name = "fsmd", version, after_help = CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Which daemon is asked, and how its answer is written.
+#[derive(Debug, clap::Args)]
+struct Ask {
+    /// Where the daemon listens; else FSMD_SERVER, else `server.listen` of ./fsmd.yaml, else http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// How the answer is written.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a config in the foreground, and reload it when it changes.
+    #[command(after_help = "Example:\n  fsmd run examples/quickstart.yaml\n\n\
+        SIGHUP reloads, as does a change of the file. SIGTERM and Ctrl-C stop it, a second one forces.\n\
+        Exit codes: 0 everything stopped by itself, 1 error or something had to be forced, 64 wrong usage.")]
+    Run {
+        /// A config file, or a folder of files that are merged.
+        config: PathBuf,
+        /// What is logged, instead of what the config says: `warn`, or `info,fsm_supervisor=debug`.
+        #[arg(long, value_name = "FILTER")]
+        log: Option<String>,
+    },
+    /// Check a config: everything that is wrong with it, at once.
+    #[command(after_help = "Example:\n  fsmd check --strict examples/quickstart.yaml\n\n\
+        Exit codes: 0 it can be run, 1 it can't, 64 wrong usage.")]
+    Check {
+        /// A config file, or a folder of files that are merged.
+        config: PathBuf,
+        /// Warnings are errors.
+        #[arg(long)]
+        strict: bool,
+        /// How the answer is written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: Format,
+    },
+    /// Show what the templates of a config give.
+    #[command(after_help = "Example:\n  fsmd render examples/quickstart.yaml /quickstart/press-1 --trace")]
+    Render {
+        /// A config file, or a folder of files that are merged.
+        config: PathBuf,
+        /// Only this node and what is below it.
+        path: Option<String>,
+        /// Beside each bridge: where each rendered part comes from.
+        #[arg(long)]
+        trace: bool,
+        /// How the answer is written.
+        #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
+        output: Document,
+    },
+    /// Show the running tree: each node with its health and why.
+    #[command(after_help = "Example:\n  fsmd tree --unhealthy")]
+    Tree {
+        /// Only nodes that are not as they should be.
+        #[arg(long)]
+        unhealthy: bool,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Show one node of the running tree in one line, or all of it as JSON or YAML.
+    #[command(after_help = "Example:\n  fsmd get /quickstart/press-1 -o yaml")]
+    Get {
+        /// The node.
+        path: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Explain one node of the running tree: what it does, why, and what it waits for.
+    #[command(after_help = "Example:\n  fsmd describe /quickstart/press-1/connection")]
+    Describe {
+        /// The node.
+        path: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Print the JSON Schema of the config, for editors.
+    #[command(after_help = "Example:\n  fsmd schema > fsmd.schema.json")]
+    Schema,
+    /// Explain an error code.
+    #[command(after_help = "Example:\n  fsmd explain E0103")]
+    Explain {
+        /// The code, as in E0103.
+        code: String,
+    },
+    /// Print the version.
+    #[command(after_help = "Example:\n  fsmd version")]
+    Version,
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+/// Does what the command line says, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, too. That nobody reads them is no error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failure::USAGE } else { 0 });
+        }
+    };
+    let (out, failure) = match act(cli.verb) {
+        Ok(out) => (out, None),
+        Err(mut failure) => (failure.take_output(), Some(failure)),
+    };
+    if let Err(error) = print(&out) {
+        eprintln!("error: the answer can't be written: {error}");
+        return ExitCode::from(failure::ERROR);
+    }
+    match failure {
+        None => ExitCode::SUCCESS,
+        Some(failure) => {
+            if !failure.is_silent() {
+                eprintln!("{failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// A reader that had enough, such as `head`, is no error.
+fn print(out: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn act(verb: Verb) -> Result<String, Failure> {
+    match verb {
+        Verb::Run { config, log } => run::run(&run::Options { config, log }).map(|()| String::new()),
+        Verb::Check { config, strict, output } => offline::check(&config, strict, output),
+        Verb::Render { config, path, trace, output } => {
+            offline::render(&config, path.as_deref(), trace, output)
+        }
+        Verb::Tree { unhealthy, ask } => online::tree(ask, unhealthy),
+        Verb::Get { path, ask } => online::get(ask, &path),
+        Verb::Describe { path, ask } => online::describe(ask, &path),
+        Verb::Schema => offline::schema(),
+        Verb::Explain { code } => offline::explain(&code),
+        Verb::Version => Ok(format!("fsmd {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    // spec: U-1
+    #[test]
+    fn every_verb_has_an_example_and_a_description() {
+        for verb in Cli::command().get_subcommands() {
+            let name = verb.get_name();
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("fsmd {name}")), "{name}");
+            assert!(verb.get_about().is_some(), "{name}");
+        }
+    }
 }

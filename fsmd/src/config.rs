@@ -19,8 +19,9 @@ use serde_json::Value;
 
 pub use check::{Rendered, RenderedNode};
 pub use codes::CONFIG_CODES;
+pub(crate) use codes::PORT_IN_USE;
 pub use files::Inputs;
-pub use model::{LogFormat, MetricsSection, Server, Store, Supervision, Telemetry};
+pub use model::{LogFormat, MetricsSection, PerPath, Server, Store, Supervision, Telemetry};
 pub use schema::schema;
 
 /// A config that can be run: everything in it was read, rendered and checked.

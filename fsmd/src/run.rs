@@ -1,1 +1,165 @@
-//! (being written)
+//! The daemon: load, bind, start, serve, reload, stop. Nothing is started before the config and the address are good.
+
+mod banner;
+mod logging;
+mod reload;
+mod settings;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fsm_store::MemoryStore;
+use fsm_supervisor::{Handle, ShutdownReport};
+use fsm_templating::Diagnostic;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cli::Failure;
+use crate::config::{self, Loaded};
+use crate::{http, kinds};
+use reload::Reload;
+use signals::{Signal, Signals};
+
+/// What `run` was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) config: PathBuf,
+    /// Overrides the level of the config.
+    pub(crate) log: Option<String>,
+}
+
+/// A flow's threads are few, and each costs memory: an edge box has one to four cores.
+const MAX_THREADS: usize = 4;
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting, or which nodes had to be forced.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
+    let loaded = config::load(&options.config, &checking)
+        .map_err(|found| Failure::of_config(&options.config, &found))?;
+    logging::start(&loaded.telemetry, options.log.as_deref())?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MAX_THREADS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the threads can't be started: {error}")))?;
+    let reload = Reload::new(options.config.clone(), checking, &loaded);
+    let result = runtime.block_on(daemon(&options.config, loaded, reload));
+    // What still reads a file must not hold the end up.
+    runtime.shutdown_background();
+    result
+}
+
+async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failure> {
+    let mut signals =
+        Signals::listen().map_err(|error| Failure::new(format!("signals can't be received: {error}")))?;
+    let listener = bind(&loaded).await?;
+    let address = listener.local_addr().unwrap_or(loaded.server.listen);
+    let registry = prometheus::Registry::new();
+    let metrics =
+        fsm_metrics::Metrics::new(settings::metrics(&loaded.metrics), &registry).map_err(|error| Failure::of(&error))?;
+    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics)).map_err(|error| Failure::of(&error))?;
+    let store = Arc::new(MemoryStore::new(fsm_store::Retention::default()));
+    let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
+        .map_err(|error| Failure::of(&error))?;
+    let within = loaded.supervision.shutdown_timeout.get();
+    banner::show(path, address, &loaded);
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}\n", loaded.warnings);
+    }
+    let gone = |_| Failure::new("the tree ended by itself");
+    tree.apply(loaded.root, loaded.global).await.map_err(gone)?;
+
+    let api = http::Api::new(tree.clone(), metrics);
+    let (ended, end) = watch::channel(());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(listener, api.clone(), end));
+    serve_signals(&mut signals, &tree, reload).await;
+    api.stops();
+    tracing::info!(?within, "stopping; a second signal forces it");
+    let report = stop(&tree, within, &mut signals).await?;
+    drop(ended);
+    // A client that doesn't take its answer doesn't hold the end up.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), tasks.join_next()).await;
+    judge(&report)
+}
+
+async fn bind(loaded: &Loaded) -> Result<TcpListener, Failure> {
+    let address = loaded.server.listen;
+    http::bind(address).await.map_err(|error| {
+        let diagnostic = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                Diagnostic::error(config::PORT_IN_USE, format!("the address {address} is in use"))
+                    .path("server.listen")
+                    .help("stop the program that listens there, perhaps another fsmd, or choose another `server.listen`")
+            }
+            _ => Diagnostic::error(config::PORT_IN_USE, format!("the address {address} can't be listened on: {error}"))
+                .path("server.listen")
+                .help("choose another `server.listen`"),
+        };
+        Failure::new(diagnostic.to_string())
+    })
+}
+
+async fn serve(listener: TcpListener, api: http::Api, mut end: watch::Receiver<()>) {
+    // An error means that the sender is gone, which is the end, too.
+    let end = async move { drop(end.changed().await) };
+    if let Err(error) = http::serve(listener, api, end).await {
+        tracing::error!(%error, "the API ended");
+    }
+}
+
+/// Reloads when a file changed or a signal says so, until one says stop.
+async fn serve_signals(signals: &mut Signals, tree: &Handle, mut reload: Reload) {
+    loop {
+        // Cancel-safe: a signal is kept until it is taken; a look at the files that is dropped is made again.
+        let signal = tokio::select! {
+            signal = signals.next() => Some(signal),
+            () = reload.changed() => None,
+        };
+        match signal {
+            Some(Signal::Stop) => return,
+            Some(Signal::Reload) | None => reload.reload(tree).await,
+        }
+    }
+}
+
+/// Stops the tree; the next signal forces it.
+async fn stop(
+    tree: &Handle,
+    within: std::time::Duration,
+    signals: &mut Signals,
+) -> Result<ShutdownReport, Failure> {
+    let gone = |_| Failure::new("the tree ended by itself");
+    let mut stopping = std::pin::pin!(tree.shutdown(within));
+    loop {
+        // Cancel-safe: the shutdown is pinned outside, a signal is kept until it is taken.
+        let signal = tokio::select! {
+            report = &mut stopping => return report.map_err(gone),
+            signal = signals.next() => signal,
+        };
+        if signal == Signal::Stop {
+            tracing::warn!("forced by a second signal");
+            // It may have ended just now; then the report comes anyway.
+            let _ = tree.force().await;
+        }
+    }
+}
+
+fn judge(report: &ShutdownReport) -> Result<(), Failure> {
+    let took = humantime::format_duration(std::time::Duration::from_millis(report.took.as_millis() as u64));
+    if report.forced.is_empty() {
+        tracing::info!(%took, "stopped");
+        return Ok(());
+    }
+    let mut what = format!("{} nodes did not stop by themselves and were forced after {took}:", report.forced.len());
+    for path in &report.forced {
+        what.push_str(&format!("\n  {path}"));
+    }
+    Err(Failure::new(what))
+}

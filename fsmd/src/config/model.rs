@@ -26,7 +26,6 @@ pub(super) struct Settings {
     /// The API and the metrics.
     pub(super) server: Server,
     /// Where state is kept.
-    #[expect(dead_code, reason = "there is one store so far; the schema and its check are what matters")]
     pub(super) store: Store,
     /// How the tree is run.
     pub(super) supervision: Supervision,

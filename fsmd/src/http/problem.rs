@@ -1,0 +1,114 @@
+//! Errors as RFC 9457 problem documents: what, why, and what to do, for people and programs.
+
+use axum::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use fsm_core::NodePath;
+use serde::{Deserialize, Serialize};
+
+/// One node that keeps the tree from being ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) path: String,
+    pub(crate) state: String,
+    pub(crate) reason: String,
+}
+
+/// A problem document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    /// A stable name of the sort of problem.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) help: Option<String>,
+    /// What is not ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_ready: Vec<Waiting>,
+}
+
+const ROUTES: &str = "there are /healthz, /readyz, /metrics, /v1/tree and /v1/nodes/{path}";
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:fsmd:problem:{kind}"),
+            title: title.into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            help: None,
+            not_ready: Vec::new(),
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-route", "there is nothing here", "no route has this path").help(ROUTES)
+    }
+
+    pub(super) fn method() -> Self {
+        let detail = "this route can be read only";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is not allowed", detail).help("use GET")
+    }
+
+    pub(super) fn stranger() -> Self {
+        let detail = "the request names a host that is not this machine";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "host", "this is not the host that was asked for", detail)
+            .help("ask for http://127.0.0.1 or http://localhost")
+    }
+
+    pub(super) fn bad_query(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-query", "the query can't be read", detail)
+            .help("/v1/tree takes `unhealthy=true`")
+    }
+
+    pub(super) fn bad_path(error: &fsm_core::PathError) -> Self {
+        let detail = fsm_core::chain(error).to_string();
+        Self::new(StatusCode::BAD_REQUEST, "bad-path", "this is not the path of a node", detail)
+            .help("write it as in /v1/nodes/edge-01/press-7")
+    }
+
+    pub(super) fn no_node(path: &NodePath, near: Option<&str>) -> Self {
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`? /v1/tree lists all nodes"),
+            None => "/v1/tree lists all nodes".to_owned(),
+        };
+        let detail = format!("no node of the tree has the path `{path}`");
+        Self::new(StatusCode::NOT_FOUND, "no-node", "there is no such node", detail).help(help)
+    }
+
+    pub(super) fn stopping() -> Self {
+        let detail = "the daemon was told to stop";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon is stopping", detail)
+    }
+
+    pub(super) fn not_ready(waiting: Vec<Waiting>) -> Self {
+        let detail = match waiting.len() {
+            1 => "1 node is not running".to_owned(),
+            n => format!("{n} nodes are not running"),
+        };
+        let mut problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the tree is not ready", detail)
+                .help("`fsmd describe PATH` says what a node waits for");
+        problem.not_ready = waiting;
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}

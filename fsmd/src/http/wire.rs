@@ -1,0 +1,36 @@
+//! The tree as JSON: what the engine shows, with its moments as times on the wall.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use fsm_core::Moment;
+use fsm_supervisor::{Handle, NodeView, TreeEntry};
+use serde_json::{Value, json};
+
+/// A node in one line.
+pub(super) fn entry(entry: &TreeEntry, tree: &Handle) -> Value {
+    let mut value = serde_json::to_value(entry).unwrap_or_default();
+    value["since"] = wall(entry.since, tree);
+    value
+}
+
+/// Everything about a node.
+pub(super) fn node(view: &NodeView, tree: &Handle) -> Value {
+    let mut value = serde_json::to_value(view).unwrap_or_default();
+    value["since"] = wall(view.since, tree);
+    value["observed_at"] = view.observed_at.map_or(Value::Null, |at| wall(at, tree));
+    value["next_look"] = view.next_look.map_or(Value::Null, |at| wall(at, tree));
+    if let Some(action) = &view.action {
+        value["action"]["since"] = wall(action.since, tree);
+    }
+    if let Some(history) = value["history"].as_array_mut() {
+        for (shown, entry) in history.iter_mut().zip(&view.history) {
+            shown["at"] = wall(entry.at, tree);
+        }
+    }
+    value
+}
+
+fn wall(at: Moment, tree: &Handle) -> Value {
+    let at = UNIX_EPOCH + Duration::from_millis(tree.wall_ms(at));
+    json!(humantime::format_rfc3339_millis(at).to_string())
+}

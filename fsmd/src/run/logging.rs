@@ -1,0 +1,38 @@
+//! Logs go to the standard error, so that the lines of flows stay alone on the standard output.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::cli::Failure;
+use crate::config::{LogFormat, Telemetry};
+
+/// What is logged when nobody says.
+const DEFAULT: &str = "info";
+
+/// Starts logging; what the command line says goes before what the config says.
+pub(super) fn start(telemetry: &Telemetry, asked: Option<&str>) -> Result<(), Failure> {
+    let (level, from) = match (asked, &telemetry.level) {
+        (Some(level), _) => (level, "--log"),
+        (None, Some(level)) => (level.as_str(), "telemetry.level"),
+        (None, None) => (DEFAULT, ""),
+    };
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        let what = format!("`{level}` of {from} is no log level: {error}");
+        let help = "write error, warn, info, debug or trace, or a filter such as `info,fsm_supervisor=debug`";
+        let failure = Failure::new(what).help(help);
+        if asked.is_some() { failure.usage() } else { failure }
+    })?;
+    let colours = std::io::stderr().is_terminal() && crate::show::colours_wanted();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(SystemTime)
+        .with_ansi(colours);
+    let started = match telemetry.log {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| Failure::new(format!("logging can't be started: {error}")))
+}
