@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fsm_core::{ChildrenSpecs, DeriveContext, DeriveError};
+use foldhash::fast::FixedState;
+use fsm_core::{ChildSpec, ChildrenSpecs, DeriveContext, DeriveError};
 
 use super::config::Inner;
 use super::rows::Scope;
@@ -12,15 +13,18 @@ use super::unit::Unit;
 /// A child to be: the entry, and which of its rows.
 type Place<'a> = (&'a Unit, usize);
 
+/// What was made before the names turned out to have moved, by position.
+type Made = HashMap<usize, Arc<ChildSpec>, FixedState>;
+
 pub(super) fn derive(app: &Inner, cx: &DeriveContext<'_>) -> Result<ChildrenSpecs, DeriveError> {
-    let scope = Scope::new(cx.variables());
+    let scope = Scope::new(cx);
     let derive = Derive { app, scope: &scope };
     match cx.previous() {
         Some(previous) => match derive.in_step(previous) {
-            Some(children) => Ok(children),
-            None => derive.anew(previous),
+            Ok(children) => Ok(children),
+            Err(made) => derive.anew(previous, made),
         },
-        None => derive.anew(&ChildrenSpecs::new()),
+        None => derive.anew(&ChildrenSpecs::new(), Made::default()),
     }
 }
 
@@ -30,12 +34,12 @@ struct Derive<'a> {
 }
 
 impl<'a> Derive<'a> {
-    /// The previous specs with the changed ones replaced and new ones added at the end; none when names moved.
+    /// The previous specs with the changed ones replaced and new ones added at the end; an error when names moved.
     ///
     /// This is the derive of a reload: it reads one number per child, and makes what changed.
-    fn in_step(&self, previous: &ChildrenSpecs) -> Option<ChildrenSpecs> {
+    fn in_step(&self, previous: &ChildrenSpecs) -> Result<ChildrenSpecs, Made> {
         if self.app.children < previous.len() {
-            return None;
+            return Err(Made::default());
         }
         let mut changed = Vec::new();
         let mut at = 0;
@@ -46,35 +50,53 @@ impl<'a> Derive<'a> {
                     changed.push((at, (unit, row)));
                     // Beyond this a rebuild costs less than replacing one by one.
                     if changed.len() > 16 && changed.len() > self.app.children / 2 {
-                        return None;
+                        return Err(Made::default());
                     }
                 }
                 at += 1;
             }
         }
-        let mut children = previous.clone();
+        let mut made = Made::default();
         for (at, (unit, row)) in changed {
             let spec = Arc::new(unit.make(row, self.app, self.scope));
-            match previous.at(at) {
-                Some(old) if *old == spec => {}
-                Some(_) => children.replace_at(at, spec).ok()?,
-                // A name that is taken: the rebuild says by whom.
-                None => children.try_add(spec).ok()?,
+            let has_moved = match previous.at(at) {
+                Some(old) => old.name != spec.name,
+                // A name that is taken: it moved, or the rebuild says by whom.
+                None => previous.get(spec.name.as_str()).is_some(),
+            };
+            made.insert(at, spec);
+            if has_moved {
+                return Err(made);
             }
         }
-        Some(children)
+        let mut children = previous.clone();
+        let mut new: Vec<_> = made.drain().collect();
+        new.sort_unstable_by_key(|(at, _)| *at);
+        for (at, spec) in new {
+            let is_in = match previous.at(at) {
+                Some(old) if *old == spec => true,
+                Some(_) => children.replace_at(at, spec).is_ok(),
+                None => children.try_add(spec).is_ok(),
+            };
+            if !is_in {
+                return Err(Made::default());
+            }
+        }
+        Ok(children)
     }
 
     /// All children in order; those that were made from the same keep their specs, wherever they stand now.
-    fn anew(&self, previous: &ChildrenSpecs) -> Result<ChildrenSpecs, DeriveError> {
-        let mut kept: HashMap<u64, &Arc<_>> = HashMap::with_capacity(previous.len());
+    fn anew(&self, previous: &ChildrenSpecs, mut made: Made) -> Result<ChildrenSpecs, DeriveError> {
+        let mut kept: HashMap<u64, &Arc<ChildSpec>, FixedState> =
+            HashMap::with_capacity_and_hasher(previous.len(), FixedState::default());
         kept.extend(previous.iter().filter(|old| old.fault.is_none()).map(|old| (old.fingerprint, old)));
         let mut children = ChildrenSpecs::with_capacity(self.app.children);
-        for (unit, row) in self.places() {
+        for (at, (unit, row)) in self.places().enumerate() {
             let spec = match kept.get(&unit.made_from(row, self.scope)) {
                 Some(old) => Arc::clone(old),
                 None => {
-                    let new = Arc::new(unit.make(row, self.app, self.scope));
+                    let new =
+                        made.remove(&at).unwrap_or_else(|| Arc::new(unit.make(row, self.app, self.scope)));
                     let same = previous.get(new.name.as_str()).filter(|old| **old == new);
                     same.map_or(new, Arc::clone)
                 }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use fsm_core::{ChildName, DeriveError, VariableBundle, Vars};
+use fsm_core::{ChildName, DeriveContext, DeriveError, VariableBundle, Vars};
 use fsm_templating::{CompileOptions, Diagnostics, Location, Node, RenderContext, Source, Span, Template};
 use serde_json::{Map, Value};
 
@@ -13,13 +13,19 @@ use crate::hashed::{Fingerprint, hash_of};
 /// What the application's own scope holds, hashed when first asked for.
 pub(super) struct Scope<'a> {
     pub(super) variables: &'a VariableBundle,
+    cx: &'a DeriveContext<'a>,
     user: OnceCell<u128>,
     all: OnceCell<u128>,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(variables: &'a VariableBundle) -> Self {
-        Self { variables, user: OnceCell::new(), all: OnceCell::new() }
+    pub(super) fn new(cx: &'a DeriveContext<'a>) -> Self {
+        Self { variables: cx.variables(), cx, user: OnceCell::new(), all: OnceCell::new() }
+    }
+
+    fn render(&self, template: &Template, cx: &RenderContext<'_>) -> Result<Value, DeriveError> {
+        let rendered = self.cx.render(|| template.render(cx), fault::kind_of);
+        rendered.map(|rendered| rendered.value).map_err(error_of)
     }
 
     pub(super) fn user_hash(&self) -> u128 {
@@ -101,8 +107,8 @@ impl Rows {
         let templates = self.templates.as_ref().map_err(|found| nameless(error_of(found.clone())))?;
         let item = (&self.values[row], row);
         let cx = RenderContext::new(scope.variables, agent, "").with_item(item.0, item.1);
-        let name = templates.name.render(&cx).map_err(|found| nameless(error_of(found)))?;
-        let text = name.value.as_str().map_or_else(|| name.value.to_string(), str::to_owned);
+        let name = scope.render(&templates.name, &cx).map_err(nameless)?;
+        let text = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
         let name = ChildName::try_new(text).map_err(|error| {
             let what =
                 format!("{error}; the filter `slug` makes a name out of any text: {{{{ item.id | slug }}}}");
@@ -137,7 +143,7 @@ impl Templates {
         scope: &Scope<'_>,
     ) -> Result<Expanded, DeriveError> {
         let cx = RenderContext::new(scope.variables, agent, name.as_str()).with_item(item, index);
-        let mut rest = self.rest.render(&cx).map_err(error_of)?.value;
+        let mut rest = scope.render(&self.rest, &cx)?;
         let variables = match rest["variables"].take() {
             Value::Object(map) => map.into_iter().collect(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
