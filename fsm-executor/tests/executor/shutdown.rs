@@ -1,12 +1,13 @@
 //! Nothing is left behind: A-10.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fsm_core::{ActionError, Outcome, RetryPolicy};
 use fsm_executor::{EnqueueError, ExecutorConfig, ExecutorEvent, Request};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::support::{Blocked, Flag, Rig, cancelled, hangs, id, ms, noop, policy};
@@ -156,36 +157,30 @@ async fn dropped_executor_ends_its_tasks() {
 #[tokio::test(start_paused = true)]
 async fn dropped_executor_tells_its_threads() {
     let mut rig = Rig::with_places(1);
-    let (told, give_up) = (Flag::default(), Flag::default());
-    let (in_action, no_more) = (told.clone(), give_up.clone());
+    let (entering, entered) = oneshot::channel();
+    let (telling, told) = oneshot::channel();
+    let once = Mutex::new(Some((entering, telling)));
     rig.enqueue(
         1,
         Request::new(id(1), policy().blocking(), move |attempt| {
-            let (told, no_more) = (in_action.clone(), no_more.clone());
+            let (entering, telling) = once.lock().expect("not poisoned").take().expect("one attempt");
             // Never awaits: the token is all it can hear.
             async move {
-                while !attempt.cancel.is_cancelled() && !no_more.is_set() {
+                let _ = entering.send(());
+                for _ in 0..10_000_000 {
+                    if attempt.cancel.is_cancelled() {
+                        let _ = telling.send(());
+                        break;
+                    }
                     std::thread::yield_now();
-                }
-                if !no_more.is_set() {
-                    told.set();
                 }
                 Ok(())
             }
         }),
     );
-    rig.started(1).await;
-    rig.so_far().await;
+    entered.await.expect("the action runs");
     drop(rig);
-    for _ in 0..100_000 {
-        if told.is_set() {
-            break;
-        }
-        std::thread::yield_now();
-        tokio::task::yield_now().await;
-    }
-    give_up.set();
-    assert!(told.is_set());
+    assert_eq!(told.await, Ok(()));
 }
 
 // spec
