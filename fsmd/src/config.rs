@@ -7,13 +7,14 @@ mod files;
 mod for_each;
 mod model;
 mod schema;
+mod sections;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fsm_core::{ChildSpec, Registry, Vars, Worker};
 use fsm_templating::{Diagnostic, Diagnostics, Node, Template};
-use fsm_worker_bridge::application::{Application, ApplicationConfig, Sections};
+use fsm_worker_bridge::application::{Application, ApplicationConfig};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -57,26 +58,21 @@ pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
     let mut found = Diagnostics::default();
     environment::fill_in(&mut document, &mut found);
     model::check_version(&document, &mut found);
-    let base = if path.is_dir() {
-        path.to_path_buf()
-    } else {
-        path.parent().map(Path::to_path_buf).unwrap_or_default()
-    };
+    let base = folder_of(path);
     for_each::read_rows(&mut document, &base, &mut inputs, &mut found);
+    model::check_listen(&document, &mut found);
     extend(&mut found, fsm_templating::check_schema(&document, schema::checked()));
     check::outline(&document, kinds, &mut found);
     let templates = compile_templates(&document, kinds, &mut found);
-    let parsed = sections(&document, &mut found).zip(settings(&document, &mut found));
-    let Some((sections, settings)) = parsed else { return Err(found.sorted()) };
+    let settings = settings(&document, &mut found);
+    let Some((sections, kept)) = sections::read(&document, &mut found) else { return Err(found.sorted()) };
     let (config, global) = sections.into_config();
-    let root =
-        ChildSpec::new(config.agent().name.clone(), Application::KIND).with_typed_config(config.clone());
-    let rendered = check::tree(&document, kinds, &root, &global, &mut found);
+    let root = ChildSpec::new(config.agent().name.clone(), Application::KIND).with_typed_config(config);
+    let rendered = check::tree(&document, kinds, &root, &global, &kept, &mut found);
     check::variables(&document, &templates, &mut found);
+    // Until here they were what reading the sections found its templates by.
     drop(templates);
-    if found.has_errors() {
-        return Err(found.sorted());
-    }
+    let Some(settings) = settings.filter(|_| !found.has_errors()) else { return Err(found.sorted()) };
     let model::Settings { server, supervision, metrics, telemetry, .. } = settings;
     let warnings = found.sorted();
     Ok(Loaded { root, global, server, supervision, metrics, telemetry, inputs, warnings, rendered })
@@ -87,14 +83,15 @@ pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
 pub fn inputs_of(path: &Path) -> Inputs {
     let mut inputs = Inputs::default();
     if let Ok(mut document) = files::read(path, &mut inputs) {
-        let base: PathBuf = if path.is_dir() {
-            path.to_path_buf()
-        } else {
-            path.parent().map(Path::to_path_buf).unwrap_or_default()
-        };
+        let base = folder_of(path);
         for_each::read_rows(&mut document, &base, &mut inputs, &mut Diagnostics::default());
     }
     inputs
+}
+
+/// What relative paths in a config are relative to.
+fn folder_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.to_path_buf() } else { path.parent().map(Path::to_path_buf).unwrap_or_default() }
 }
 
 pub(crate) fn extend(found: &mut Diagnostics, more: Diagnostics) {
@@ -121,13 +118,6 @@ fn compile_templates(
         extend(found, check::template(&entry.value, kinds));
     }
     templates
-}
-
-/// The sections that make the tree. What can't be read was reported by the schema, or is now.
-fn sections(document: &Node, found: &mut Diagnostics) -> Option<Sections> {
-    let Value::Object(mut value) = document.to_value() else { return None };
-    value.retain(|key, _| model::TREE_SECTIONS.contains(&key.as_str()));
-    read(document, Value::Object(value), found)
 }
 
 fn settings(document: &Node, found: &mut Diagnostics) -> Option<model::Settings> {

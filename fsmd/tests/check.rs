@@ -9,7 +9,10 @@ use fsmd::{config, kinds};
 fn refused(name: &str) -> String {
     let registry = kinds::for_checking().unwrap();
     let path = format!("tests/bad/{name}");
-    config::load(Path::new(&path), &registry).map(|loaded| loaded.rendered.nodes.len()).expect_err("it is bad").to_string()
+    config::load(Path::new(&path), &registry)
+        .map(|loaded| loaded.rendered.nodes.len())
+        .expect_err("it is bad")
+        .to_string()
 }
 
 macro_rules! bad {
@@ -62,7 +65,9 @@ bad! {
 fn the_schema_is_closed_and_names_every_section() {
     let schema = config::schema();
     assert_eq!(schema["additionalProperties"], false);
-    for section in ["version", "agent", "server", "store", "variables", "templates", "bridges", "dataflows", "workers"] {
+    for section in
+        ["version", "agent", "server", "store", "variables", "templates", "bridges", "dataflows", "workers"]
+    {
         assert!(schema["properties"][section].is_object(), "{section} is missing");
     }
 }

@@ -58,13 +58,23 @@ fn loopback<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketA
         serde::de::Error::custom(format!("`{text}` is not an address: write it as in `127.0.0.1:8080`"))
     })?;
     if !address.ip().is_loopback() {
-        let what = format!(
-            "{}: `{text}` is reachable from outside, and there is no TLS and no token yet: use 127.0.0.1",
-            codes::NOT_LOOPBACK
-        );
-        return Err(serde::de::Error::custom(what));
+        return Err(serde::de::Error::custom(format!("`{text}` is reachable from outside")));
     }
     Ok(address)
+}
+
+/// Without TLS and tokens nobody outside may reach the API (U-80).
+pub(super) fn check_listen(document: &Node, found: &mut Diagnostics) {
+    let Some(listen) = document.get("server").and_then(|server| server.get("listen")) else { return };
+    let address: Option<SocketAddr> = listen.as_str().and_then(|text| text.parse().ok());
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        found.push(
+            Diagnostic::error(codes::NOT_LOOPBACK, "this address is reachable from outside")
+                .at(listen.place().clone())
+                .path("server.listen")
+                .help("there is no TLS and no token yet: use 127.0.0.1"),
+        );
+    }
 }
 
 /// Where state is kept: in memory; it is gone when the daemon ends.

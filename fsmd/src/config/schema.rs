@@ -29,7 +29,13 @@ pub fn schema() -> Value {
 /// The schema that a loaded document is checked with.
 pub(super) fn checked() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(both)
+    SCHEMA.get_or_init(|| {
+        let mut schema = both();
+        // The version has a check and an explanation of its own.
+        schema["required"] = json!(["agent"]);
+        schema["properties"]["version"] = json!(true);
+        schema
+    })
 }
 
 /// The daemon's own sections and those of the tree, as one object.

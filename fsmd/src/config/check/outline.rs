@@ -19,7 +19,12 @@ pub(in crate::config) fn outline(document: &Node, kinds: &Registry, found: &mut 
     let templates: Vec<&str> = keys(document.get("templates"));
     for unit in &units {
         match unit.section {
-            "bridges" => template(unit, &templates, found),
+            "bridges" => {
+                template(unit, &templates, found);
+                if unit.node.get("template").is_none() {
+                    crate::config::extend(found, super::sections(unit.node, kinds, check_schema));
+                }
+            }
             "workers" => worker(unit.node, kinds, found),
             _ => {}
         }

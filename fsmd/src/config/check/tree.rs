@@ -71,12 +71,14 @@ pub(in crate::config) fn tree(
     kinds: &Registry,
     root: &ChildSpec,
     global: &Vars,
+    kept: &[bool],
     found: &mut Diagnostics,
 ) -> Rendered {
     let mut walk = Walk {
         document,
         kinds,
         global: Arc::new(global.clone()),
+        kept,
         known: document_errors(found),
         seen: HashSet::new(),
         rendered: Rendered::default(),
@@ -101,6 +103,8 @@ struct Walk<'a> {
     document: &'a Node,
     kinds: &'a Registry,
     global: Arc<Vars>,
+    /// Which entries could be read, in the order of the tree.
+    kept: &'a [bool],
     known: HashSet<String>,
     seen: HashSet<String>,
     rendered: Rendered,
@@ -124,7 +128,9 @@ impl<'a> Walk<'a> {
             self.collisions();
             return;
         };
-        let units = Unit::all(self.document);
+        let mut units = Unit::all(self.document);
+        let mut kept = self.kept.iter();
+        units.retain(|_| *kept.next().unwrap_or(&true));
         let mut expanded: HashSet<(usize, usize)> = HashSet::new();
         let places =
             units.iter().enumerate().flat_map(|(at, unit)| (0..unit.len()).map(move |row| (at, row)));
@@ -138,9 +144,20 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             }
-            let origin = Origin { unit: Some(unit), place: unit.place(row), body: self.body_of(&unit) };
+            if self.lacks_its_template(&unit) {
+                continue;
+            }
+            // What keeps the entry from being one stands in the entry; all else in what it is made of.
+            let body = if spec.fault.is_some() { Some(unit.node) } else { self.body_of(&unit) };
+            let origin = Origin { unit: Some(unit), place: unit.place(row), body };
             self.subtree(spec, &path.join(&spec.name), &variables, &origin);
         }
+    }
+
+    /// Reported by the outline, or where the template can't be compiled.
+    fn lacks_its_template(&self, unit: &Unit<'a>) -> bool {
+        let Some(name) = unit.node.get("template").and_then(Node::as_str) else { return false };
+        self.document.get("templates").and_then(|templates| templates.get(name)).is_none()
     }
 
     /// Where the fields of an entry's nodes stand: in its template, or in the entry itself.
@@ -193,7 +210,9 @@ impl<'a> Walk<'a> {
         let children = match derived {
             Ok(desired) => desired.children_specs.unwrap_or_default(),
             Err(error) => {
-                if !self.template(&config, &variables, path, origin) {
+                // The root's only mistake is a name that is there twice: with both places it was said before.
+                let said = origin.unit.is_none() && !self.known.is_empty();
+                if !said && !self.template(&config, &variables, path, origin) {
                     self.report(path, origin, error.field(), fsm_core::chain(&error).to_string());
                 }
                 return None;
