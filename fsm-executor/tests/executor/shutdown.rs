@@ -156,7 +156,7 @@ async fn dropped_executor_ends_its_tasks() {
 // spec: A-10
 #[tokio::test(start_paused = true)]
 async fn dropped_executor_tells_its_threads() {
-    let mut rig = Rig::with_places(1);
+    let rig = Rig::with_places(1);
     let (entering, entered) = oneshot::channel();
     let (telling, told) = oneshot::channel();
     let once = Mutex::new(Some((entering, telling)));
