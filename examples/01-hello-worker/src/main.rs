@@ -44,19 +44,28 @@ impl State<Hello> for HelloState {
     const ALL: &'static [Self] = &[Self::Stopped, Self::Happy, Self::Sad];
 
     fn name(self) -> &'static str {
-        ["Stopped", "Happy", "Sad"][self as usize]
+        match self {
+            Self::Stopped => "Stopped",
+            Self::Happy => "Happy",
+            Self::Sad => "Sad",
+        }
     }
     fn phase(self) -> Phase {
-        [Phase::Stopped, Phase::Running, Phase::Degraded][self as usize]
+        match self {
+            Self::Stopped => Phase::Stopped,
+            Self::Happy => Phase::Running,
+            Self::Sad => Phase::Degraded,
+        }
     }
     fn sort(self) -> Sort {
         Sort::Passive
     }
     fn next(self, s: &Snapshot<'_, Hello>) -> Decision<Hello> {
-        match (self, s.observed().is_sad) {
-            (Self::Happy, false) | (Self::Sad, true) => stay("the mood is the same"),
-            (Self::Stopped | Self::Happy, true) => go(Self::Sad, "the mood is sad"),
-            (Self::Stopped | Self::Sad, false) => go(Self::Happy, "the mood is good"),
+        match self {
+            Self::Stopped | Self::Happy if s.observed().is_sad => go(Self::Sad, "the mood is sad"),
+            Self::Sad if s.observed().is_sad => stay("the mood is sad"),
+            Self::Stopped | Self::Sad => go(Self::Happy, "the mood is good"),
+            Self::Happy => stay("the mood is good"),
         }
     }
     fn stop(self, _s: &StopSnapshot<'_, Hello>) -> Decision<Hello> {
@@ -80,7 +89,8 @@ impl Worker for Hello {
         Ok(DesiredState::running(spec))
     }
     async fn collect_observed_state(&self, cx: CollectContext<'_, Self>) -> Result<Mood, CollectError> {
-        let text = std::fs::read_to_string(&cx.config().mood_file)
+        let text = tokio::fs::read_to_string(&cx.config().mood_file)
+            .await
             .map_err(|error| CollectError::new("can't read the mood").with_source(error))?;
         Ok(Mood { is_sad: text.trim() == "sad" })
     }
