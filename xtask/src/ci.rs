@@ -121,7 +121,7 @@ impl Ci<'_> {
     fn cargo(&self) -> Command {
         let mut cargo = shell::cargo();
         cargo.current_dir(&self.workspace.root).env("PATH", &self.path);
-        cargo.envs([("CI", "true"), ("INSTA_UPDATE", "no"), ("RUST_BACKTRACE", "1")]);
+        cargo.envs([("CI", "true"), ("INSTA_UPDATE", "no")]);
         cargo
     }
 }
