@@ -27,7 +27,7 @@ pub(super) const MAX_CHANGES: u32 = 64;
 /// ```
 /// use fsm_worker_bridge::connection::ConnectionConfig;
 /// let config: ConnectionConfig = serde_json::from_str(r#"{"tcp": {"host": "10.0.0.7", "port": 502}}"#)?;
-/// assert_eq!(config.label(), "tcp://10.0.0.7:502");
+/// assert_eq!(&**config.label(), "tcp://10.0.0.7:502");
 ///
 /// let error = serde_json::from_str::<ConnectionConfig>(r#"{"timeout": "1s"}"#).unwrap_err();
 /// assert!(error.to_string().contains("one of `tcp`, `tls`, `http` and `mqtt`"));

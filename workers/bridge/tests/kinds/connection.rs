@@ -1,3 +1,5 @@
+//! What probes mean: the table of `connection`, and which configs it takes.
+
 use std::sync::Arc;
 use std::time::Duration;
 

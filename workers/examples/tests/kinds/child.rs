@@ -1,3 +1,5 @@
+//! The table of `child`, and its socket.
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use fsm_core::table::Case;

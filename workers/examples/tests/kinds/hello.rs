@@ -1,3 +1,5 @@
+//! The table of `hello`, and its two files.
+
 use std::time::Duration;
 
 use fsm_core::table::Case;

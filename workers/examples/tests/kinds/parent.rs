@@ -1,3 +1,5 @@
+//! The table of `parent`, and the children it derives.
+
 use std::sync::Arc;
 use std::time::Duration;
 

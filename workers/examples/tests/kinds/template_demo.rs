@@ -1,3 +1,5 @@
+//! The table of `template_demo`, and what it renders.
+
 use std::sync::Arc;
 
 use fsm_core::table::Case;

@@ -8,6 +8,7 @@ use crate::connection::config::MqttTarget;
 /// Seconds: the probe is long gone by then, and a broker that lost it forgets it soon.
 const KEEP_ALIVE: u16 = 10;
 
+// The first bytes of packets, as MQTT 3.1.1 says them in 2.2.1.
 const CONNECT: u8 = 0x10;
 const CONNACK: u8 = 0x20;
 const DISCONNECT: [u8; 2] = [0xE0, 0];
