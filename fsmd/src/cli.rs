@@ -166,6 +166,10 @@ pub fn main() -> ExitCode {
 
 /// A reader that had enough, such as `head`, is no error.
 fn print(out: &str) -> std::io::Result<()> {
+    if out.is_empty() {
+        // A flow that was forced may still hold the standard output.
+        return Ok(());
+    }
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -41,7 +41,10 @@ impl Server {
             return Self { url, from: "FSMD_SERVER" };
         }
         if let Some(address) = CONFIGS.iter().find_map(|name| listen_of(Path::new(name))) {
-            return Self { url: format!("http://{address}"), from: "server.listen of the config in this folder" };
+            return Self {
+                url: format!("http://{address}"),
+                from: "server.listen of the config in this folder",
+            };
         }
         Self { url: DEFAULT.to_owned(), from: "the default" }
     }
@@ -78,7 +81,8 @@ impl Server {
 
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
         let authority = self.authority()?;
-        let stream = TcpStream::connect(authority.as_str()).await.map_err(|error| self.unreachable(&error))?;
+        let stream =
+            TcpStream::connect(authority.as_str()).await.map_err(|error| self.unreachable(&error))?;
         let broken = |error: hyper::Error| self.stranger(&error.to_string());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -103,7 +107,8 @@ impl Server {
 
     fn authority(&self) -> Result<String, Failure> {
         let help = "write it as in http://127.0.0.1:8080";
-        let refuse = |what: &str| Failure::new(format!("`{}` ({}) {what}", self.url, self.from)).help(help).usage();
+        let refuse =
+            |what: &str| Failure::new(format!("`{}` ({}) {what}", self.url, self.from)).help(help).usage();
         let text = if self.url.contains("://") { self.url.clone() } else { format!("http://{}", self.url) };
         let uri: Uri = text.parse().map_err(|_| refuse("is not the URL of a daemon"))?;
         if uri.scheme_str() != Some("http") {
@@ -121,8 +126,11 @@ impl Server {
     }
 
     fn stranger(&self, why: &str) -> Failure {
-        Failure::new(format!("what answers at {} ({}) is not an fsmd of this version: {why}", self.url, self.from))
-            .help("say where the daemon listens with `--server http://HOST:PORT` or FSMD_SERVER")
+        Failure::new(format!(
+            "what answers at {} ({}) is not an fsmd of this version: {why}",
+            self.url, self.from
+        ))
+        .help("say where the daemon listens with `--server http://HOST:PORT` or FSMD_SERVER")
     }
 }
 

@@ -81,7 +81,10 @@ async fn only_local(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
     if host.is_none_or(is_local) {
         let mut response = next.run(request).await;
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(axum::http::HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .entry(CACHE_CONTROL)
+            .or_insert(axum::http::HeaderValue::from_static("no-store"));
         response
     } else {
         Problem::stranger().into_response()

@@ -61,9 +61,10 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().unwrap_or(loaded.server.listen);
     let registry = prometheus::Registry::new();
-    let metrics =
-        fsm_metrics::Metrics::new(settings::metrics(&loaded.metrics), &registry).map_err(|error| Failure::of(&error))?;
-    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics)).map_err(|error| Failure::of(&error))?;
+    let metrics = fsm_metrics::Metrics::new(settings::metrics(&loaded.metrics), &registry)
+        .map_err(|error| Failure::of(&error))?;
+    let kinds =
+        kinds::registry(loaded.root.name.as_str(), Some(&metrics)).map_err(|error| Failure::of(&error))?;
     let store = Arc::new(MemoryStore::new(fsm_store::Retention::default()));
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
@@ -157,7 +158,8 @@ fn judge(report: &ShutdownReport) -> Result<(), Failure> {
         tracing::info!(%took, "stopped");
         return Ok(());
     }
-    let mut what = format!("{} nodes did not stop by themselves and were forced after {took}:", report.forced.len());
+    let mut what =
+        format!("{} nodes did not stop by themselves and were forced after {took}:", report.forced.len());
     for path in &report.forced {
         what.push_str(&format!("\n  {path}"));
     }

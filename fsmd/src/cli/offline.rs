@@ -54,7 +54,10 @@ pub(super) fn render(
         None => nodes.iter().collect(),
         Some(of) => {
             let below = format!("{of}/");
-            nodes.iter().filter(|node| node.path.as_str() == of || node.path.as_str().starts_with(&below)).collect()
+            nodes
+                .iter()
+                .filter(|node| node.path.as_str() == of || node.path.as_str().starts_with(&below))
+                .collect()
         }
     };
     if let (Some(of), true) = (of, wanted.is_empty()) {

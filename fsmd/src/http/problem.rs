@@ -52,12 +52,14 @@ impl Problem {
     }
 
     pub(super) fn no_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-route", "there is nothing here", "no route has this path").help(ROUTES)
+        Self::new(StatusCode::NOT_FOUND, "no-route", "there is nothing here", "no route has this path")
+            .help(ROUTES)
     }
 
     pub(super) fn method() -> Self {
         let detail = "this route can be read only";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is not allowed", detail).help("use GET")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is not allowed", detail)
+            .help("use GET")
     }
 
     pub(super) fn stranger() -> Self {

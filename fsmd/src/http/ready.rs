@@ -22,8 +22,7 @@ pub(super) fn not_ready(entries: &[TreeEntry]) -> Vec<Waiting> {
         return vec![Waiting { path: "/".to_owned(), state: String::new(), reason }];
     }
     let unfit = |entry: &&TreeEntry| {
-        entry.invalid
-            || entry.goal == Goal::Run && !matches!(entry.phase, Phase::Running | Phase::Completed)
+        entry.invalid || entry.goal == Goal::Run && !matches!(entry.phase, Phase::Running | Phase::Completed)
     };
     entries
         .iter()

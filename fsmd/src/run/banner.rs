@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::config::{LogFormat, Loaded, Server};
+use crate::config::{Loaded, LogFormat, Server};
 
 /// On the standard error, as the logs; as a log line where those are for programs.
 pub(super) fn show(path: &Path, address: SocketAddr, loaded: &Loaded) {
@@ -20,8 +20,11 @@ pub(super) fn show(path: &Path, address: SocketAddr, loaded: &Loaded) {
 fn text(path: &Path, address: SocketAddr, agent: &str, nodes: usize, loaded: &Loaded) -> String {
     // As this process was called, so that the commands can be copied.
     let me = std::env::args().next().unwrap_or_else(|| "fsmd".to_owned());
-    let server =
-        if address == Server::default().listen { String::new() } else { format!(" --server http://{address}") };
+    let server = if address == Server::default().listen {
+        String::new()
+    } else {
+        format!(" --server http://{address}")
+    };
     let version = env!("CARGO_PKG_VERSION");
     let example = loaded.rendered.nodes.iter().find(|node| node.kind == "bridge");
     let example = example.map_or_else(|| format!("/{agent}"), |node| node.path.to_string());

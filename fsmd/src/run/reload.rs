@@ -154,7 +154,10 @@ impl Reload {
         }
         let receipt = tree.apply(loaded.root, loaded.global).await.ok()?;
         if receipt.is_empty() {
-            tracing::info!(evaluated = receipt.evaluated, "reloaded: the config says the same as before, no node was touched");
+            tracing::info!(
+                evaluated = receipt.evaluated,
+                "reloaded: the config says the same as before, no node was touched"
+            );
             return Some(ReloadResult::Unchanged);
         }
         log(&receipt);

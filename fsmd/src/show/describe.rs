@@ -30,10 +30,11 @@ pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String 
     if let Some(waits) = waits_for(node) {
         line("waits for", &waits);
     }
-    let next = node.next_look.as_deref().map_or_else(|| "when something changes".to_owned(), |at| ago(at, now));
+    let next =
+        node.next_look.as_deref().map_or_else(|| "when something changes".to_owned(), |at| ago(at, now));
     line("next look", &next);
     line("goal", &format!("{}", entry.goal));
-    line("lives", &format!("{} starts, {} restarts lately", node.starts, node.restarts));
+    line("lives", &format!("started {}, restarted {} lately", times(node.starts as usize), times(node.restarts)));
     if let Some(action) = &node.action {
         line("action", &action_line(action, now));
     }
@@ -44,10 +45,11 @@ pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String 
     section(&mut out, "desired", &format!("generation {}", node.desired), Some(&node.config), paint);
     match (&node.observed, observed) {
         (Some(value), at) => {
-            let under = node.observed_under.map(|under| format!(", under generation {under}")).unwrap_or_default();
+            let under =
+                node.observed_under.map(|under| format!(", under generation {under}")).unwrap_or_default();
             section(&mut out, "observed", &format!("{}{under}", at.unwrap_or_default()), Some(value), paint);
         }
-        (None, _) => section(&mut out, "observed", "nothing yet", None, paint),
+        (None, _) => section(&mut out, "observed", "nothing", None, paint),
     }
     history(&mut out, node, now, paint);
     out
@@ -68,7 +70,8 @@ fn waits_for(node: &Details) -> Option<String> {
 }
 
 fn action_line(action: &Action, now: SystemTime) -> String {
-    let attempts = if action.attempts > 1 { format!(" after {} attempts", action.attempts) } else { String::new() };
+    let attempts =
+        if action.attempts > 1 { format!(" after {} attempts", action.attempts) } else { String::new() };
     let error = action.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
     match action.outcome {
         None => format!("{} runs, since {}", action.name, ago(&action.since, now)),
@@ -78,7 +81,8 @@ fn action_line(action: &Action, now: SystemTime) -> String {
 
 fn children_line(children: Children) -> Option<String> {
     let Children { healthy, stopped, completed, degraded } = children;
-    let parts = [(healthy, "healthy"), (completed, "completed"), (stopped, "stopped"), (degraded, "not well")];
+    let parts =
+        [(healthy, "healthy"), (completed, "completed"), (stopped, "stopped"), (degraded, "not well")];
     let parts: Vec<String> =
         parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
@@ -101,6 +105,13 @@ fn history(out: &mut String, node: &Details, now: SystemTime, paint: Paint) {
         let action = past.action.as_deref().map(|action| format!(" → {action}")).unwrap_or_default();
         let at = format!("{:>12}", ago(&past.at, now));
         out.push_str(&format!("  {}  {}{action}  {}\n", paint.dim(&at), past.state, one_line(&past.reason)));
+    }
+}
+
+fn times(n: usize) -> String {
+    match n {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
     }
 }
 

@@ -1,0 +1,62 @@
+//! How it ends, and what keeps it from beginning.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::rig::{Daemon, Files, text, verb};
+
+/// A flow that makes lines as fast as they are taken.
+const FLOOD: &str = r#"
+version: 1
+agent: {name: edge}
+server: {listen: "127.0.0.1:0"}
+supervision: {shutdown_timeout: 10m}
+dataflows:
+  - name: flood
+    input: {generate: {interval: 0s}}
+    output: {stdout: {}}
+    ack_timeout: 100ms
+"#;
+
+// spec: S-24, U-70
+#[tokio::test]
+async fn a_second_signal_forces_what_does_not_stop_and_names_it() {
+    let files = Files::new(&[("flood.yaml", FLOOD)]);
+    // Nobody reads its lines, so the flow can't finish those under way.
+    let mut daemon = Daemon::start_unread(&files.path("flood.yaml")).await;
+    daemon.until("/v1/nodes/edge/flood", |answer| answer.json()["state"] == "Degraded").await;
+    daemon.signal("TERM");
+    daemon.until("/v1/nodes/edge/flood", |answer| answer.json()["state"] == "TryingToStop").await;
+    assert_eq!(daemon.get("/readyz").await.json()["title"], "the daemon is stopping");
+    daemon.signal("TERM");
+    let status = daemon.ends().await;
+    assert_eq!(status.code(), Some(1));
+    let said = daemon.said.join("\n");
+    assert!(said.contains("did not stop by themselves") && said.contains("\n  /edge/flood"), "{said}");
+}
+
+// spec: C-2, U-1
+#[tokio::test]
+async fn an_address_in_use_is_named_and_nothing_is_started() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = FLOOD.replace("127.0.0.1:0", &address.to_string());
+    let files = Files::new(&[("flood.yaml", &config)]);
+    let output = verb(["run", files.path("flood.yaml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("error[E0520]: the address {address} is in use")), "{said}");
+    assert!(said.contains("help: "), "{said}");
+    assert!(output.stdout.is_empty(), "no flow was started");
+}
+
+// spec: C-2
+#[tokio::test]
+async fn a_bad_config_starts_nothing() {
+    let config = FLOOD.replace("interval: 0s", "intervall: 0s");
+    let files = Files::new(&[("flood.yaml", &config)]);
+    let output = verb(["run", files.path("flood.yaml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("intervall") && said.contains("nothing is started"), "{said}");
+    assert!(output.stdout.is_empty());
+}
