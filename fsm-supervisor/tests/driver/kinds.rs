@@ -1,0 +1,270 @@
+//! A kind that does on demand what workers shouldn't do, and a parent for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use fsm_core::{
+    Action, ActionContext, ActionError, ActionPolicy, ChildSpec, ChildrenSpecs, CollectContext, CollectError,
+    Config, Decision, DeriveContext, DeriveError, DesiredState, NoAction, NodePath, Observed, Phase, Policy,
+    RetryPolicy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, act, go, stay,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the test says to all rogues.
+#[derive(Debug, Default)]
+pub struct Script {
+    pub panic_in_next: AtomicBool,
+    pub hang_in_collect: AtomicBool,
+    pub hang_in_start: AtomicBool,
+    pub started: AtomicU32,
+    pub cleaned_up: AtomicBool,
+    pub panic_in_task: AtomicBool,
+}
+
+/// Misbehaves when its config names a sin and the script says so.
+pub struct Rogue(pub Arc<Script>);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RogueConfig {
+    pub sin: Option<Sin>,
+    /// Another node whose observation it repeats.
+    pub watches: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sin {
+    PanicInNext,
+    HangInCollect,
+    HangInStart,
+    PanicInTask,
+}
+
+impl Config for RogueConfig {}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RogueObserved {
+    pub up: bool,
+    pub looks: u32,
+    pub seen_of_other: Option<bool>,
+    pub task_panics: Vec<String>,
+}
+
+impl Observed<RogueConfig> for RogueObserved {
+    fn same_for_decisions(&self, old: &Self) -> bool {
+        self.up == old.up && self.task_panics == old.task_panics
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RogueState {
+    #[default]
+    Stopped,
+    TryingToStart,
+    Running,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start;
+
+impl Action for Start {
+    const NAMES: &'static [&'static str] = &["start"];
+    fn name(&self) -> &'static str {
+        "start"
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct RogueHandle {
+    up: AtomicBool,
+    looks: AtomicU32,
+}
+
+impl Worker for Rogue {
+    const KIND: &'static str = "rogue";
+    const POLICY: Policy =
+        Policy::DEFAULT.with_stop_timeout(Duration::from_secs(10)).with_actions(&[ActionPolicy::new(
+            "start",
+            Duration::from_secs(3_600),
+        )
+        .with_retry(RetryPolicy::NEVER)]);
+    type Config = RogueConfig;
+    type Observed = RogueObserved;
+    type State = RogueState;
+    type Action = Start;
+    type Handle = RogueHandle;
+
+    fn derive_desired_state(
+        spec: &UserSpec<RogueConfig>,
+        _cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<RogueConfig>, DeriveError> {
+        Ok(DesiredState::running(spec))
+    }
+
+    async fn collect_observed_state(
+        &self,
+        cx: CollectContext<'_, Self>,
+    ) -> Result<RogueObserved, CollectError> {
+        if cx.config().sin == Some(Sin::HangInCollect) && self.0.hang_in_collect.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        // Purity in `next` is not broken by this: the observation says whether to panic.
+        let sin = cx.config().sin == Some(Sin::PanicInNext) && self.0.panic_in_next.load(Ordering::SeqCst);
+        let other = match &cx.config().watches {
+            Some(path) => {
+                cx.observed::<Self>(&NodePath::try_new(path).unwrap()).await.map(|seen| seen.value.up)
+            }
+            None => None,
+        };
+        let looks = cx.handle().looks.fetch_add(1, Ordering::SeqCst) + 1;
+        let task_panics =
+            cx.task_panics().into_iter().map(|(task, text)| format!("{task}: {text}")).collect();
+        let up = cx.handle().up.load(Ordering::SeqCst);
+        Ok(RogueObserved { up, looks: if sin { u32::MAX } else { looks }, seen_of_other: other, task_panics })
+    }
+
+    async fn execute(&self, _action: Start, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        self.0.started.fetch_add(1, Ordering::SeqCst);
+        if cx.config().sin == Some(Sin::HangInStart) && self.0.hang_in_start.load(Ordering::SeqCst) {
+            let script = Arc::clone(&self.0);
+            cx.on_cancel(async move { script.cleaned_up.store(true, Ordering::SeqCst) });
+            std::future::pending::<()>().await;
+        }
+        if cx.config().sin == Some(Sin::PanicInTask) && self.0.panic_in_task.load(Ordering::SeqCst) {
+            cx.spawn("doomed", async { panic!("as the script says") });
+        }
+        cx.spawn("resident", std::future::pending());
+        cx.handle().up.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl State<Rogue> for RogueState {
+    const ALL: &'static [Self] = &[Self::Stopped, Self::TryingToStart, Self::Running];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::TryingToStart => "TryingToStart",
+            Self::Running => "Running",
+        }
+    }
+    fn phase(self) -> Phase {
+        match self {
+            Self::Stopped => Phase::Stopped,
+            Self::TryingToStart => Phase::Starting,
+            Self::Running => Phase::Running,
+        }
+    }
+    fn sort(self) -> Sort {
+        match self {
+            Self::TryingToStart => Sort::Trying,
+            Self::Stopped | Self::Running => Sort::Passive,
+        }
+    }
+    fn next(self, s: &Snapshot<'_, Rogue>) -> Decision<Rogue> {
+        assert!(s.observed().looks != u32::MAX, "the script says so");
+        match self {
+            Self::Stopped => go(Self::TryingToStart, "asked to run"),
+            Self::TryingToStart if s.observed().up => go(Self::Running, "it is up"),
+            Self::TryingToStart => act(Start, "it is not up"),
+            Self::Running if s.observed().up => stay("up"),
+            Self::Running => go(Self::TryingToStart, "it went down"),
+        }
+    }
+    fn stop(self, _s: &StopSnapshot<'_, Rogue>) -> Decision<Rogue> {
+        match self {
+            Self::Stopped => stay("stopped"),
+            Self::TryingToStart | Self::Running => go(Self::Stopped, "told to stop"),
+        }
+    }
+}
+
+/// Has the children that its config names.
+pub struct Family;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FamilyConfig {
+    pub children: indexmap::IndexMap<String, RogueConfig>,
+}
+
+impl Config for FamilyConfig {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FamilyState {
+    #[default]
+    Stopped,
+    Running,
+    Degraded,
+}
+
+impl Worker for Family {
+    const KIND: &'static str = "family";
+    const POLICY: Policy = Policy::DEFAULT.without_observation();
+    type Config = FamilyConfig;
+    type Observed = ();
+    type State = FamilyState;
+    type Action = NoAction;
+    type Handle = ();
+
+    fn derive_desired_state(
+        spec: &UserSpec<FamilyConfig>,
+        _cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<FamilyConfig>, DeriveError> {
+        let mut children = ChildrenSpecs::new();
+        for (name, config) in &spec.config.children {
+            let child = ChildSpec::try_new(name, "rogue").map_err(|e| DeriveError::config(e.to_string()))?;
+            children
+                .try_add(child.with_typed_config(config.clone()))
+                .map_err(|e| DeriveError::config(e.to_string()))?;
+        }
+        Ok(DesiredState::running(spec).with_children(children))
+    }
+
+    async fn collect_observed_state(&self, _cx: CollectContext<'_, Self>) -> Result<(), CollectError> {
+        Ok(())
+    }
+
+    async fn execute(&self, action: NoAction, _cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        match action {}
+    }
+}
+
+impl State<Family> for FamilyState {
+    const ALL: &'static [Self] = &[Self::Stopped, Self::Running, Self::Degraded];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::Running => "Running",
+            Self::Degraded => "Degraded",
+        }
+    }
+    fn phase(self) -> Phase {
+        match self {
+            Self::Stopped => Phase::Stopped,
+            Self::Running => Phase::Running,
+            Self::Degraded => Phase::Degraded,
+        }
+    }
+    fn sort(self) -> Sort {
+        Sort::Passive
+    }
+    fn next(self, s: &Snapshot<'_, Family>) -> Decision<Family> {
+        let (wanted, reason) = match s.children().all_healthy() {
+            true => (Self::Running, "all children are healthy"),
+            false => (Self::Degraded, "not all children are healthy"),
+        };
+        if self == wanted { stay(reason) } else { go(wanted, reason) }
+    }
+    fn stop(self, _s: &StopSnapshot<'_, Family>) -> Decision<Family> {
+        match self {
+            Self::Stopped => stay("stopped"),
+            Self::Running | Self::Degraded => go(Self::Stopped, "told to stop"),
+        }
+    }
+}

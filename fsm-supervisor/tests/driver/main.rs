@@ -1,0 +1,4 @@
+//! The tokio driver with real tasks, under paused time where time matters.
+
+mod kinds;
+mod rules;
