@@ -10,7 +10,8 @@ use serde_json::Value;
 pub type Vars = IndexMap<String, Value>;
 
 /// Names that user variables may not take, because [`VariableBundle::flatten`] and the template scope use them.
-pub const RESERVED_NAMES: [&str; 5] = ["global", "internal", "location", "location_path", "location_topic"];
+pub const RESERVED_NAMES: [&str; 6] =
+    ["global", "internal", "location", "location_path", "location_topic", "name"];
 
 /// Everything a render may use (T-10).
 ///
