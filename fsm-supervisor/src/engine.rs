@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use fsm_core::erase::{DynWorker, Slot};
 use fsm_core::{
-    ActionId, CauseId, ChildSpec, Generation, Identity, Moment, NodeId, NodePath, Policy, Reason, Registry,
-    Vars,
+    ActionId, CauseId, ChildSpec, Generation, Identity, Incarnation, Moment, NodeId, NodePath, Policy,
+    Reason, Registry, Vars,
 };
 
 use fsm_metrics::{Metrics, MetricsError, ScopeId, TickBatch, WorkerMetrics};
@@ -131,7 +131,7 @@ pub struct Engine {
     stopping: Option<leave::Stopping>,
     folds: crate::fold::Folds,
     /// The visited node and the wake-up it had booked before its visit.
-    armed: (u32, Moment),
+    armed: (NodeId, Moment),
     /// Supervisors that the present tick went below.
     spread: Vec<u32>,
     /// What the present tick did so far.
@@ -215,7 +215,7 @@ impl Engine {
             known: IndexMap::new(),
             stopping: None,
             folds: crate::fold::Folds::default(),
-            armed: (NONE, Moment::FAR),
+            armed: (NodeId::new(NONE, Incarnation::new(0)), Moment::FAR),
             spread: Vec::new(),
             report: TickReport::default(),
             meter,
@@ -430,7 +430,7 @@ impl Engine {
         if at < hot.wake_at {
             hot.wake_at = at;
             // The same moment as before is in the wheel already.
-            if self.armed != (index, at) {
+            if self.armed != (node, at) {
                 self.wheel.arm(at, node, Timer::Wake);
             }
         }
@@ -469,7 +469,11 @@ impl Engine {
     fn policy(&self, index: u32) -> &Policy {
         match &self.arena.cold(index).policy {
             Some(policy) => policy,
-            None => self.kinds[self.arena.hot(index).kind as usize].policy(),
+            // A node of no known kind has no kind's policy.
+            None => {
+                let kind = self.kinds.get(self.arena.hot(index).kind as usize);
+                kind.map_or(const { &Policy::DEFAULT }, |kind| kind.policy())
+            }
         }
     }
 
@@ -596,6 +600,7 @@ impl Engine {
             let all: Vec<u32> = self.arena.indices().collect();
             for index in all {
                 self.arena.hot_mut(index).flags.set(Flags::DERIVE);
+                self.forgive(index);
                 self.mark(index);
             }
         }
@@ -609,6 +614,9 @@ pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
 pub(crate) const BACK_OFF_CAP: Duration = Duration::from_secs(60);
 /// Moves in a row without any new input but the state itself, after which a node waits one interval.
 pub(crate) const LIVELOCK_MOVES: u8 = 8;
+
+/// The same for moves that others cause: far more than any start takes, and an end to two nodes that drive each other.
+pub(crate) const FLURRY_MOVES: u8 = 64;
 
 /// The first generation of a desired state.
 pub(crate) const FIRST: Generation = Generation::new(1);

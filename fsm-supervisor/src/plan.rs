@@ -62,6 +62,8 @@ pub struct CurrentChild<'a> {
     pub leaving: bool,
     /// It was added at run time: specs that don't name it leave it alone (S-19).
     pub dynamic: bool,
+    /// A newer spec couldn't be used, so it runs on under this one.
+    pub refused: bool,
 }
 
 /// Whether a change of config needs a new incarnation, as the child's kind says.
@@ -113,16 +115,20 @@ fn compare(
 ) {
     if child.leaving {
         plan.push(spec.name.clone(), PlanStep::Await, "declared again while it is leaving");
-    } else if Arc::ptr_eq(child.spec, spec) {
-        plan.kept += 1;
+    } else if !child.dynamic && (Arc::ptr_eq(child.spec, spec) || **child.spec == **spec) {
+        if child.refused {
+            plan.push(spec.name.clone(), PlanStep::Update, "its spec can be used again");
+        } else {
+            plan.kept += 1;
+        }
+    } else if spec.fault.is_some() {
+        plan.push(spec.name.clone(), PlanStep::Update, "its spec can't be used: what runs goes on");
     } else if child.spec.kind != spec.kind {
         plan.push(spec.name.clone(), PlanStep::Restart, "its kind changed");
+    } else if child.spec.config != spec.config && needs_restart(spec, child.spec) {
+        plan.push(spec.name.clone(), PlanStep::Restart, "its config changed where it can't change in place");
     } else if child.dynamic {
         plan.push(spec.name.clone(), PlanStep::Update, "declared: that ends the child added at run time");
-    } else if **child.spec == **spec {
-        plan.kept += 1;
-    } else if spec.fault.is_none() && child.spec.config != spec.config && needs_restart(spec, child.spec) {
-        plan.push(spec.name.clone(), PlanStep::Restart, "its config changed where it can't change in place");
     } else {
         plan.push(spec.name.clone(), PlanStep::Update, "its spec changed");
     }

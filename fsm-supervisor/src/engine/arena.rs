@@ -65,6 +65,8 @@ pub(crate) struct Cold {
     pub(crate) failures: u32,
     /// Moves in a row without any new input but its own state.
     pub(crate) moves: u8,
+    /// States in a row that lasted less than an interval.
+    pub(crate) flurry: u8,
     pub(crate) created_at: u64,
     /// Overridden policy; none is the kind's.
     pub(crate) policy: Option<Arc<Policy>>,
@@ -146,16 +148,37 @@ pub(crate) struct Trouble {
     pub(crate) collector_restarts: u32,
     /// Told to stop by an operator (S-26).
     pub(crate) stopped_by: Option<Arc<str>>,
+    /// A spec that can't be used, declared over the good one that goes on.
+    pub(crate) refused: Option<Arc<ChildSpec>>,
+    /// It stops after those that depend on it, but waits no longer than this.
+    pub(crate) yield_until: Option<Moment>,
     /// When the node is forced.
     pub(crate) stop_deadline: Option<Moment>,
     /// The last look before removal ends at this moment at the latest.
     pub(crate) farewell: Option<Moment>,
     /// Restarts inside the window, and until when the new incarnation is held back.
     pub(crate) restarts: Vec<Moment>,
+    /// The budget is spent until it was healthy for one window.
+    pub(crate) spent: bool,
+    /// Since when it is healthy, while restarts are remembered.
+    pub(crate) healthy_since: Option<Moment>,
     pub(crate) restart_at: Option<Moment>,
     /// `next` is not asked before this: it panicked, or it moved in circles.
     pub(crate) not_before: Moment,
     pub(crate) last_collect_error: Option<Arc<str>>,
+}
+
+impl Trouble {
+    /// What a new incarnation inherits: the budget, the operator's word, and that its newest spec can't be used.
+    pub(crate) fn of_the_next_life(self) -> Self {
+        Self {
+            restarts: self.restarts,
+            spent: self.spent,
+            restart_at: self.restart_at,
+            stopped_by: self.stopped_by,
+            ..Self::default()
+        }
+    }
 }
 
 /// All nodes.

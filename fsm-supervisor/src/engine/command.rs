@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use fsm_core::erase::Slot;
 use fsm_core::{ChildName, ChildSpec, NodePath};
 
 use super::Engine;
+use super::arena::Supervisor;
 use super::flags::Flags;
+use crate::cycles::cycle_among;
 use crate::effect::What;
 use crate::event::EventKind;
 use crate::input::{Command, CommandError};
@@ -17,10 +20,12 @@ impl Engine {
             Command::Start { path, who } => self.override_start(&path, who),
             Command::Restart { path, who } => {
                 let index = self.asked(&path, who, "restart")?;
+                self.forgive(index);
                 self.restart(index, fsm_metrics::RestartCause::Command);
                 if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
-                    // An operator who asks for it doesn't wait for a back-off.
+                    // An operator who asks for it waits for no back-off and is not charged.
                     trouble.restart_at = None;
+                    trouble.restarts.clear();
                 }
                 Ok(())
             }
@@ -111,6 +116,9 @@ impl Engine {
     fn upsert(&mut self, parent: &NodePath, spec: &ChildSpec, who: Arc<str>) -> Result<(), CommandError> {
         let index = self.find(parent)?;
         let path = parent.join(&spec.name);
+        if self.leaves(index) || self.arena.hot(index).slot == Slot::NONE {
+            return Err(CommandError::NotNow { path, why: "its parent is leaving or can't be made" });
+        }
         let typed = self.type_spec(index, spec);
         if let Some(fault) = &typed.fault {
             return Err(CommandError::BadSpec { path, why: fsm_core::chain(&**fault) });
@@ -119,14 +127,28 @@ impl Engine {
         if supervisor.specs.get(spec.name.as_str()).is_some() {
             return Err(CommandError::Declared { path });
         }
+        if let Some(why) = dependency_fault(supervisor, spec) {
+            return Err(CommandError::BadSpec { path, why: why.into() });
+        }
         let typed = Arc::new(typed);
         let present = supervisor.children.get(spec.name.as_str()).copied();
         supervisor.dynamic.insert(spec.name.clone(), Arc::clone(&typed));
         self.emit(index, EventKind::Command { who, what: format!("upsert {}", spec.name).into() });
         match present.filter(|id| self.arena.lives(*id)).map(|id| id.index() as u32) {
             Some(child) if self.arena.hot(child).flags.has(Flags::LEAVING) => {}
-            Some(child) if self.arena.cold(child).spec.kind != typed.kind => self.leave(child),
-            Some(child) => self.update(child, typed),
+            Some(child) if *self.arena.cold(child).spec == *typed => {}
+            Some(child)
+                if self.arena.cold(child).spec.kind != typed.kind
+                    || self.needs_restart(&typed, &self.arena.cold(child).spec) =>
+            {
+                self.leave(child);
+            }
+            Some(child) => {
+                self.update(child, typed);
+                // It may have another dependency now.
+                self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+                self.mark(index);
+            }
             None => {
                 self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
                 self.mark(index);
@@ -154,4 +176,22 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whom a child added at run time can't wait for: nobody, or somebody that waits for it. Declared children never wait for
+/// one of these, so only they can make a circle.
+fn dependency_fault(supervisor: &Supervisor, spec: &ChildSpec) -> Option<String> {
+    let is_there = |name: &ChildName| {
+        *name == spec.name || supervisor.children.contains_key(name) || supervisor.dynamic.contains_key(name)
+    };
+    if let Some(unknown) = spec.depends_on().iter().find(|d| !is_there(&d.child)) {
+        return Some(format!("depends_on: there is no sibling `{}` to depend on", unknown.child));
+    }
+    let edges = |name: &ChildName| {
+        let of = if *name == spec.name { Some(spec) } else { supervisor.dynamic.get(name).map(|s| &**s) };
+        of.map_or_else(Vec::new, |s| s.depends_on().iter().map(|d| d.child.clone()).collect())
+    };
+    let cycle = cycle_among(std::iter::once(spec.name.clone()), edges)?;
+    let names: Vec<&str> = cycle.iter().map(ChildName::as_str).collect();
+    Some(format!("depends_on: these wait for each other: {}", names.join(" → ")))
 }

@@ -8,7 +8,7 @@ use fsm_core::erase::{DynDecision, DynStep, Slot, StateIndex};
 use fsm_core::{ChildrenView, Goal, Moment, Observation, Phase, Reason, SnapshotCore, Sort, Whoami};
 
 use super::flags::Flags;
-use super::{Engine, LIVELOCK_MOVES};
+use super::{Engine, FLURRY_MOVES, LIVELOCK_MOVES};
 use crate::event::EventKind;
 
 /// Which of the two questions.
@@ -26,7 +26,7 @@ impl Engine {
             self.arena.cold_mut(index).moves = 0;
         }
         let booked = std::mem::replace(&mut self.arena.hot_mut(index).wake_at, Moment::FAR);
-        self.armed = (index, booked);
+        self.armed = (self.arena.id(index), booked);
         if self.arena.hot(index).slot == Slot::NONE {
             self.decide_without_a_cell(index);
         } else {
@@ -39,7 +39,7 @@ impl Engine {
 
     fn decide_without_a_cell(&mut self, index: u32) {
         if self.arena.hot(index).goal == Goal::Remove {
-            self.finish(index);
+            self.rest(index);
         } else {
             self.hold_invalid(index);
         }
@@ -126,6 +126,14 @@ impl Engine {
         if let Some(child) = self.first_awake_child(index) {
             let name = Arc::clone(self.arena.cold(child).name.shared());
             self.hold(index, ("waiting for child {} to stop", name));
+            return;
+        }
+        if let Some(sibling) = self.first_awake_dependent(index) {
+            if self.collects(index) {
+                self.keep_collecting(index);
+            }
+            let name = Arc::clone(self.arena.cold(sibling).name.shared());
+            self.hold(index, ("waiting for {} to stop, which depends on it", name));
             return;
         }
         let deadline = self.stop_deadline(index);
@@ -277,11 +285,14 @@ impl Engine {
             hot.flags.set(Flags::STARTED);
         }
         let cold = self.arena.cold_mut(index);
+        // States that last less than an interval, whoever causes the moves: a parent and a child can drive each other.
+        let brief = in_state < self.config.tick_interval;
+        cold.flurry = if brief { cold.flurry.saturating_add(1) } else { 0 };
         cold.entered_at = now;
         cold.attempts = 0;
         cold.failures = 0;
         cold.moves = cold.moves.saturating_add(1);
-        let moves = cold.moves;
+        let circles = cold.moves >= LIVELOCK_MOVES || cold.flurry >= FLURRY_MOVES;
         let text: Arc<str> = reason.to_string().into();
         cold.reason = reason;
         self.remember(index, None);
@@ -300,10 +311,10 @@ impl Engine {
         if self.arena.cold(index).supervisor.as_ref().is_some_and(|s| !s.gated.is_empty()) {
             self.arena.hot_mut(index).flags.set(Flags::GOALS);
         }
-        if moves >= LIVELOCK_MOVES {
+        if circles {
             let until = now + self.config.tick_interval;
             let cold = self.arena.cold_mut(index);
-            cold.moves = 0;
+            (cold.moves, cold.flurry) = (0, 0);
             cold.trouble.get_or_insert_default().not_before = until;
             self.emit(index, EventKind::Livelock { state: info.name });
             self.wake_by(index, until);
@@ -330,6 +341,7 @@ impl Engine {
         } else {
             match hot.phase {
                 Phase::Starting | Phase::Running if gated => Phase::Degraded,
+                Phase::Stopped if flags.has(Flags::SPENT) => Phase::Degraded,
                 own @ (Phase::Stopped
                 | Phase::Starting
                 | Phase::Running
@@ -338,7 +350,8 @@ impl Engine {
                 | Phase::Completed) => own,
             }
         };
-        let rests = self.is_at_rest(index);
+        let awake_below = self.arena.cold(index).supervisor.as_ref().is_some_and(|s| s.awake > 0);
+        let rests = self.is_at_rest(index) && !awake_below;
         let (before, rested) = (hot.effective, flags.has(Flags::RESTS));
         if before == effective && rests == rested {
             return;
@@ -351,11 +364,19 @@ impl Engine {
             let (scope, state) = (hot.scope, (hot.slot != Slot::NONE).then_some(hot.state));
             self.meter.phase(scope, state, before, effective);
         }
+        if before != effective {
+            self.note_health(index, before);
+        }
         if parent == super::arena::NONE {
             return;
         }
         if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
             supervisor.recount(before, effective, rested, rests);
+        }
+        if rests != rested {
+            self.wake_dependencies(index);
+            // Whether the parent rests depends on whether anybody below it is awake.
+            self.refresh(parent);
         }
         if before != effective {
             let stale = self.arena.hot(index).flags.has(Flags::STALE);
@@ -371,6 +392,22 @@ impl Engine {
         hot.slot == Slot::NONE || hot.flags.has(Flags::FORCED) || hot.phase.is_at_rest()
     }
 
+    /// Counts the children of one supervisor anew: a counter that drifts is found where it drifts (design of views).
+    pub(super) fn recount(&self, index: u32) {
+        let hot = self.arena.hot(index);
+        if hot.incarnation.get() == 0 {
+            return;
+        }
+        let Some(supervisor) = self.arena.cold(index).supervisor.as_deref() else { return };
+        let (mut counts, mut awake) = (fsm_core::ChildrenCounts::default(), 0);
+        for child in supervisor.children.values().filter(|id| self.arena.lives(**id)) {
+            let hot = self.arena.hot(child.index() as u32);
+            *counts.of(hot.effective) += 1;
+            awake += u32::from(!hot.flags.has(Flags::RESTS));
+        }
+        assert_eq!((counts, awake), (supervisor.counts, supervisor.awake), "the counters of a view drift");
+    }
+
     /// Asks one clean node again, and reports when it answers differently.
     pub(super) fn check_purity(&mut self) {
         let places = self.arena.places();
@@ -379,6 +416,9 @@ impl Engine {
         }
         let mixed = (self.ticks ^ self.config.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let index = (mixed % places as u64) as u32;
+        if cfg!(debug_assertions) {
+            self.recount(index);
+        }
         let hot = self.arena.hot(index);
         // A deadline within a grain of the wheel may be reached without having fired.
         let soon = self.now + std::time::Duration::from_millis(3);

@@ -94,7 +94,9 @@ impl Engine {
             self.desired_changed(index, first);
         }
         self.arena.hot_mut(index).flags.set(Flags::DERIVED);
-        self.clear_invalid(index);
+        if self.arena.cold(index).trouble.as_ref().is_none_or(|t| t.refused.is_none()) {
+            self.clear_invalid(index);
+        }
         self.take_specs(index, desired.children_specs);
         self.refresh(index);
         // The target may hold or release this node.

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use fsm_core::{DeriveError, DeriveErrorKind, Moment};
+use fsm_core::erase::Slot;
+use fsm_core::{DeriveError, DeriveErrorKind, Moment, Phase, Strategy};
 
 use fsm_metrics::RestartCause;
 
+use super::arena::NONE;
 use super::flags::Flags;
 use super::{BACK_OFF, BACK_OFF_CAP, Engine};
 use crate::event::EventKind;
@@ -40,6 +42,9 @@ impl Engine {
             self.meter.circuit(scope, true);
             self.emit(index, EventKind::CircuitOpened { panics });
             self.refresh(index);
+            if self.strategy_over(index) != Strategy::OneForOne && place != "stop" {
+                self.restart(index, RestartCause::Circuit);
+            }
         }
         let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
         match place {
@@ -129,6 +134,10 @@ impl Engine {
             trouble.restart_at = None;
             trouble.not_before = Moment::ZERO;
             trouble.restarts.clear();
+            trouble.spent = false;
+        }
+        if self.arena.hot_mut(index).flags.take(Flags::SPENT) {
+            self.refresh(index);
         }
         if let Some(activity) = &mut self.arena.cold_mut(index).activity {
             activity.acted = None;
@@ -142,21 +151,86 @@ impl Engine {
         }
         let budget = self.policy(index).restart;
         let now = self.now;
+        self.note_health(index, self.arena.hot(index).effective);
         let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
-        trouble.restarts.retain(|at| now.since(*at) < budget.window);
+        let was_spent = trouble.spent;
+        // Once it is spent only a healthy run gives it back: probing is slow, so the window would be empty each time.
+        if was_spent {
+            trouble.restarts.remove(0);
+        } else {
+            trouble.restarts.retain(|at| now.since(*at) < budget.window);
+        }
         trouble.restarts.push(now);
         let restarts = trouble.restarts.len();
-        let spent = restarts > budget.max_restarts as usize;
+        let spent = was_spent || restarts > budget.max_restarts as usize;
+        trouble.spent = spent;
         let back_off =
             if spent { budget.cap } else { self.back_off(index, restarts as u32, budget.base, budget.cap) };
         self.arena.cold_mut(index).trouble.get_or_insert_default().restart_at = Some(now + back_off);
         let scope = self.arena.hot(index).scope;
         self.meter.restart(scope, cause, spent);
         self.emit(index, EventKind::Restart { cause: cause.as_str(), back_off });
-        if spent {
+        if spent && !was_spent {
             self.emit(index, EventKind::BudgetSpent { restarts });
         }
         self.arena.hot_mut(index).flags.set(Flags::RESTARTING);
+        self.arena.hot_mut(index).flags.put(Flags::SPENT, spent);
         self.leave(index);
+        if cause != RestartCause::Command {
+            self.restart_siblings(index, now + back_off);
+        }
+    }
+
+    fn strategy_over(&self, index: u32) -> Strategy {
+        let parent = self.arena.hot(index).parent;
+        if parent == NONE { Strategy::OneForOne } else { self.policy(parent).strategy }
+    }
+
+    /// A failure takes siblings along when their parent's strategy says so (S-23); they come back with the failed one and
+    /// are not charged for it.
+    fn restart_siblings(&mut self, index: u32, at: Moment) {
+        let strategy = self.strategy_over(index);
+        if strategy == Strategy::OneForOne {
+            return;
+        }
+        let (parent, place) = (self.arena.hot(index).parent, self.arena.hot(index).position);
+        let Some(supervisor) = self.arena.cold(parent).supervisor.as_deref() else { return };
+        let siblings: Vec<u32> = supervisor
+            .children
+            .values()
+            .filter(|id| self.arena.lives(**id))
+            .map(|id| id.index() as u32)
+            .filter(|sibling| {
+                let hot = self.arena.hot(*sibling);
+                *sibling != index
+                    && hot.slot != Slot::NONE
+                    && !hot.flags.has(Flags::LEAVING)
+                    && (strategy == Strategy::OneForAll || hot.position > place)
+            })
+            .collect();
+        for sibling in siblings {
+            self.arena.cold_mut(sibling).trouble.get_or_insert_default().restart_at = Some(at);
+            self.meter.restart(self.arena.hot(sibling).scope, RestartCause::Strategy, false);
+            let back_off = at.since(self.now);
+            self.emit(sibling, EventKind::Restart { cause: RestartCause::Strategy.as_str(), back_off });
+            self.arena.hot_mut(sibling).flags.set(Flags::RESTARTING);
+            self.leave(sibling);
+        }
+    }
+
+    /// A healthy run of one window gives the restart budget back (S-22).
+    pub(super) fn note_health(&mut self, index: u32, before: Phase) {
+        let window = self.policy(index).restart.window;
+        let (now, effective) = (self.now, self.arena.hot(index).effective);
+        let Some(trouble) = &mut self.arena.cold_mut(index).trouble else { return };
+        if trouble.restarts.is_empty() {
+            return;
+        }
+        let healthy_since = trouble.healthy_since.filter(|_| before == Phase::Running);
+        if healthy_since.is_some_and(|since| now.since(since) >= window) {
+            trouble.restarts.clear();
+            trouble.spent = false;
+        }
+        trouble.healthy_since = (effective == Phase::Running).then(|| healthy_since.unwrap_or(now));
     }
 }

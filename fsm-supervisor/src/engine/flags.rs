@@ -64,6 +64,8 @@ impl Flags {
         TROUBLED = 24,
         /// Its observation was taken under a former desired state.
         OUTDATED = 25,
+        /// Its restart budget is spent, and it is held back.
+        SPENT = 26,
     }
 
     pub(crate) const fn has(self, flag: Self) -> bool {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use fsm_core::{Condition, Goal, Moment, Phase, Reason, Target};
+use fsm_core::{Condition, Goal, Moment, NodeId, Phase, Reason, Target};
 
 use super::Engine;
 use super::arena::NONE;
 use super::flags::Flags;
 
 impl Engine {
-    /// Works out a node's goal and, when it changed, sets the node on its way.
-    pub(super) fn aim(&mut self, index: u32) {
+    /// Works out a node's goal and, when it changed, sets the node on its way; says whether it changed.
+    pub(super) fn aim(&mut self, index: u32) -> bool {
         let (goal, _) = self.wanted(index);
         let before = self.arena.hot(index).goal;
         if goal == before {
-            return;
+            return false;
         }
         self.arena.hot_mut(index).goal = goal;
         self.arena.hot_mut(index).flags.set(Flags::GOALS);
@@ -26,7 +26,8 @@ impl Engine {
                 }
             }
         }
-        self.mark(index);
+        self.wake_dependencies(index);
+        true
     }
 
     /// The goal, and why it isn't to run.
@@ -50,10 +51,12 @@ impl Engine {
                 return (Goal::Stop, Some(Reason::from(("stopped by {}: `start` ends it", who))));
             }
             if let Some(at) = trouble.restart_at.filter(|at| self.now < *at) {
-                return (
-                    Goal::Stop,
-                    Some(Reason::from(("restarts at {} (restart {})", at, trouble.restarts.len()))),
-                );
+                let text = if hot.flags.has(Flags::SPENT) {
+                    "restart budget spent: tried again at {} after {} restarts"
+                } else {
+                    "restarts at {} (restart {})"
+                };
+                return (Goal::Stop, Some(Reason::from((text, at, trouble.restarts.len()))));
             }
         }
         if !cold.spec.enabled {
@@ -110,11 +113,16 @@ impl Engine {
         if let Some(trouble) = &mut self.arena.cold_mut(index).trouble {
             trouble.stop_deadline = None;
             trouble.stop_retry = None;
+            trouble.yield_until = None;
         }
         if self.arena.hot(index).flags.has(Flags::FORCED) {
-            // What a forced worker left behind is not trusted: it runs as a new incarnation.
-            self.reincarnate(index);
+            // What a forced worker left behind is not trusted: it runs as a new incarnation, once its children are gone.
+            self.arena.hot_mut(index).flags.set(Flags::RESTARTING);
+            self.leave(index);
             return;
+        }
+        if self.arena.hot_mut(index).flags.take(Flags::SPENT) {
+            self.refresh(index);
         }
         // While it rested nobody looked: only what is seen from now on counts.
         let now = self.now;
@@ -137,8 +145,8 @@ impl Engine {
                 if all { s.children.get_index(at).map(|(_, id)| *id) } else { s.gated.get(at).copied() }
             });
             let Some(child) = child else { break };
-            if self.arena.lives(child) {
-                self.aim(child.index() as u32);
+            if self.arena.lives(child) && self.aim(child.index() as u32) {
+                self.mark(child.index() as u32);
             }
             at += 1;
         }
@@ -150,8 +158,57 @@ impl Engine {
         if supervisor.awake == 0 {
             return None;
         }
-        let awake = |id: &&fsm_core::NodeId| self.arena.lives(**id) && !self.is_at_rest(id.index() as u32);
+        let awake = |id: &&NodeId| self.arena.lives(**id) && !self.rests(**id);
         supervisor.children.values().rev().find(awake).map(|id| id.index() as u32)
+    }
+
+    fn rests(&self, node: NodeId) -> bool {
+        self.arena.hot(node.index() as u32).flags.has(Flags::RESTS)
+    }
+
+    /// A sibling that has to stop before this node, because it depends on it; none once this node has waited long enough.
+    pub(super) fn first_awake_dependent(&mut self, index: u32) -> Option<u32> {
+        let parent = self.arena.hot(index).parent;
+        if parent == NONE {
+            return None;
+        }
+        let name = &self.arena.cold(index).name;
+        let supervisor = self.arena.cold(parent).supervisor.as_deref()?;
+        let dependent = supervisor.gated.iter().copied().find(|id| {
+            self.arena.lives(*id)
+                && self.arena.hot(id.index() as u32).goal != Goal::Run
+                && !self.rests(*id)
+                && self.arena.cold(id.index() as u32).spec.depends_on().iter().any(|d| d.child == *name)
+        })?;
+        let (now, timeout) = (self.now, self.policy(index).stop_timeout);
+        let share = self.stopping.as_ref().map(|s| s.share(self.arena.hot(index).depth).since(now) / 2);
+        let limit = now + share.map_or(timeout, |share| timeout.min(share));
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
+        let until = *trouble.yield_until.get_or_insert(limit);
+        if now >= until {
+            return None;
+        }
+        self.wake_by(index, until);
+        Some(dependent.index() as u32)
+    }
+
+    /// A node's goal or rest changed: siblings that wait for it with their own stop look again.
+    pub(super) fn wake_dependencies(&mut self, index: u32) {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        if hot.parent == NONE || cold.spec.depends_on().is_empty() {
+            return;
+        }
+        let Some(supervisor) = self.arena.cold(hot.parent).supervisor.as_deref() else { return };
+        let names = cold.spec.depends_on().iter();
+        let waiting: Vec<u32> = names
+            .filter_map(|dependency| supervisor.children.get(dependency.child.as_str()))
+            .filter(|id| self.arena.lives(**id) && !self.rests(**id))
+            .map(|id| id.index() as u32)
+            .filter(|sibling| self.arena.hot(*sibling).goal != Goal::Run)
+            .collect();
+        for sibling in waiting {
+            self.mark(sibling);
+        }
     }
 
     /// Until when this node has to have stopped; set when it is first asked for.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fsm_core::erase::Slot;
-use fsm_core::{ChildConfig, Goal, Moment, NodePath, Phase, VariableBundle};
+use fsm_core::{ChildConfig, ChildSpec, Goal, Moment, NodePath, Phase, VariableBundle};
 use serde::Serialize;
 
 use super::arena::NONE;
@@ -12,6 +12,8 @@ use super::flags::Flags;
 use super::{Engine, FIRST, Known};
 use crate::effect::{Effect, What};
 use crate::event::EventKind;
+
+const FORCED: &str = "forced: it did not stop in time";
 
 /// So many paths that left the tree are remembered; the oldest are forgotten first.
 const KNOWN: usize = 65_536;
@@ -72,9 +74,12 @@ impl Engine {
             return;
         }
         self.stop_collecting(index);
-        if let (_, Some(reason)) = self.wanted(index) {
+        if self.arena.hot(index).flags.has(Flags::FORCED) {
+            self.hold(index, FORCED);
+        } else if let (_, Some(reason)) = self.wanted(index) {
             self.hold(index, reason);
         }
+        self.wake_for_trouble(index);
         let restart_at = self.arena.cold(index).trouble.as_ref().and_then(|t| t.restart_at);
         if let Some(at) = restart_at.filter(|at| *at > self.now) {
             self.wake_by(index, at);
@@ -138,7 +143,7 @@ impl Engine {
         let (scope, given) = (self.arena.hot(index).scope, self.policy(index).stop_timeout);
         self.meter.stop_timeout(scope);
         self.emit(index, EventKind::StopTimedOut { given });
-        self.hold(index, "forced: it did not stop in time");
+        self.hold(index, FORCED);
         let path = self.arena.path(index);
         if let Some(stopping) = &mut self.stopping {
             stopping.forced.push(path);
@@ -149,10 +154,14 @@ impl Engine {
     /// The node is done: it is removed, or comes back.
     pub(super) fn finish(&mut self, index: u32) {
         self.stop_collecting(index);
-        if self.arena.hot(index).flags.has(Flags::RESTARTING) && self.may_come_back(index) {
-            self.reincarnate(index);
+        if self.arena.hot(index).flags.has(Flags::RESTARTING)
+            && let Some(spec) = self.spec_to_come_back(index)
+        {
+            self.reincarnate(index, spec);
             return;
         }
+        debug_assert!(!self.has_children(index), "who has children stays until they are gone");
+        debug_assert!(!self.arena.hot(index).flags.has(Flags::DUE), "its place may be taken by another");
         let node = self.arena.id(index);
         self.pending.push(Effect::End { node });
         self.persist(index, What::Removed);
@@ -180,28 +189,29 @@ impl Engine {
         if let Some(supervisor) = &mut self.arena.cold_mut(hot.parent).supervisor {
             *supervisor.counts.of(hot.effective) -= 1;
             supervisor.awake -= u32::from(!rests);
-            if hot.flags.has(Flags::SELF_REMOVED) {
-                supervisor.tombstones.insert(cold.name.clone(), cold.spec);
+            if hot.flags.has(Flags::SELF_REMOVED) && supervisor.dynamic.shift_remove(&cold.name).is_none() {
+                supervisor.tombstones.insert(cold.name, cold.spec);
             }
         }
+        self.refresh(hot.parent);
         self.meter.children(self.arena.hot(hot.parent).scope, -1);
         self.arena.hot_mut(hot.parent).flags.set(Flags::MEMBERS);
         self.mark(hot.parent);
     }
 
-    /// Whether the spec still wants a restarting node: its parent may have dropped or replaced it meanwhile.
-    fn may_come_back(&self, index: u32) -> bool {
+    /// The spec under which a restarting node comes back: the newest good one. None when it doesn't: its parent may have
+    /// dropped or replaced it meanwhile.
+    fn spec_to_come_back(&self, index: u32) -> Option<Arc<ChildSpec>> {
         let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
-        if hot.parent == NONE {
-            return self.root_spec.as_ref().is_some_and(|spec| Arc::ptr_eq(spec, &cold.spec));
-        }
-        if self.arena.hot(hot.parent).goal == Goal::Remove {
-            return false;
-        }
-        let Some(supervisor) = &self.arena.cold(hot.parent).supervisor else { return false };
-        let declared =
-            supervisor.specs.get(cold.name.as_str()).or_else(|| supervisor.dynamic.get(cold.name.as_str()));
-        declared.is_some_and(|spec| spec.kind == cold.spec.kind)
+        let declared = if hot.parent == NONE {
+            self.root_spec.as_ref().filter(|spec| spec.name == cold.name)
+        } else {
+            let supervisor = self.arena.cold(hot.parent).supervisor.as_ref();
+            let stays = supervisor.filter(|_| self.arena.hot(hot.parent).goal != Goal::Remove);
+            stays.and_then(|s| s.specs.get(cold.name.as_str()).or_else(|| s.dynamic.get(cold.name.as_str())))
+        };
+        let declared = declared.filter(|spec| hot.slot != Slot::NONE && spec.kind == cold.spec.kind)?;
+        Some(Arc::clone(if declared.fault.is_none() { declared } else { &cold.spec }))
     }
 
     fn remember_path(&mut self, index: u32) {
@@ -215,16 +225,15 @@ impl Engine {
     }
 
     /// The node starts over in its place: a new cell, a new handle, nothing of the old life.
-    pub(super) fn reincarnate(&mut self, index: u32) {
+    fn reincarnate(&mut self, index: u32, spec: Arc<ChildSpec>) {
         let old = self.arena.id(index);
-        self.stop_collecting(index);
+        let ChildConfig::Typed(config) = spec.config.clone() else { return };
+        self.take_spec(index, spec);
         self.pending.push(Effect::End { node: old });
         let (kind, slot, state) = {
             let hot = self.arena.hot(index);
             (hot.kind, hot.slot, hot.state)
         };
-        let spec = self.declared_spec(index);
-        let (ChildConfig::Typed(config), None) = (&spec.config, &spec.fault) else { return };
         let bundle = VariableBundle {
             user: Arc::clone(&self.arena.cold(index).variables),
             global: Arc::clone(&self.global),
@@ -233,7 +242,7 @@ impl Engine {
         let (scope, effective) = (self.arena.hot(index).scope, self.arena.hot(index).effective);
         self.meter.left(scope, state, effective);
         self.kinds[kind as usize].remove(slot);
-        let (slot, state) = self.kinds[kind as usize].insert(config, &bundle);
+        let (slot, state) = self.kinds[kind as usize].insert(&config, &bundle);
         let info = self.kinds[kind as usize].states()[state.get()];
         self.meter.entered(scope, state, effective);
         let id = self.arena.reincarnate(index);
@@ -241,11 +250,12 @@ impl Engine {
         let was_open = self.arena.hot(index).flags.has(Flags::PANIC_OPEN);
         let hot = self.arena.hot_mut(index);
         let mut flags = Flags::default();
-        for kept in [Flags::DUE, Flags::NEWS, Flags::DYNAMIC, Flags::RESTS] {
+        for kept in [Flags::DUE, Flags::NEWS, Flags::DYNAMIC, Flags::RESTS, Flags::SPENT] {
             flags.put(kept, hot.flags.has(kept));
         }
-        flags.set(Flags::DERIVE);
-        flags.set(Flags::GOALS);
+        for new in [Flags::DERIVE, Flags::GOALS, Flags::MEMBERS] {
+            flags.set(new);
+        }
         flags.put(Flags::ACTIVE, info.sort != fsm_core::Sort::Passive);
         flags.put(Flags::STARTED, info.phase != Phase::Stopped);
         hot.flags = flags;
@@ -259,7 +269,6 @@ impl Engine {
             self.meter.circuit(scope, false);
         }
         let cold = self.arena.cold_mut(index);
-        cold.spec = spec;
         cold.desired = FIRST;
         cold.observed_under = FIRST;
         cold.starts += 1;
@@ -267,14 +276,10 @@ impl Engine {
         cold.attempts = 0;
         cold.failures = 0;
         cold.moves = 0;
+        cold.flurry = 0;
         cold.activity = None;
         if let Some(trouble) = cold.trouble.take() {
-            cold.trouble = Some(Box::new(super::arena::Trouble {
-                restarts: trouble.restarts,
-                restart_at: trouble.restart_at,
-                stopped_by: trouble.stopped_by,
-                ..Default::default()
-            }));
+            cold.trouble = Some(Box::new(trouble.of_the_next_life()));
         }
         if let Some(supervisor) = &mut cold.supervisor {
             let dynamic = std::mem::take(&mut supervisor.dynamic);
@@ -284,13 +289,18 @@ impl Engine {
         let parent = self.arena.hot(index).parent;
         if parent == NONE {
             self.root = Some(id);
-        } else if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
-            if let Some(place) = supervisor.children.get_mut(&name) {
-                *place = id;
+        } else {
+            if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
+                if let Some(place) = supervisor.children.get_mut(&name) {
+                    *place = id;
+                }
+                if let Some(place) = supervisor.gated.iter_mut().find(|g| **g == old) {
+                    *place = id;
+                }
             }
-            if let Some(place) = supervisor.gated.iter_mut().find(|g| **g == old) {
-                *place = id;
-            }
+            // What was declared while it was leaving, and could not be taken, is looked at again.
+            self.arena.hot_mut(parent).flags.set(Flags::MEMBERS);
+            self.mark(parent);
         }
         let kind: Arc<str> = Arc::from(self.kind_name(index));
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
@@ -298,17 +308,6 @@ impl Engine {
         self.explain(index, "a new incarnation".into());
         self.refresh(index);
         self.mark(index);
-    }
-
-    /// The newest spec of a node: it may have changed while the node was leaving.
-    fn declared_spec(&self, index: u32) -> Arc<fsm_core::ChildSpec> {
-        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
-        let declared = (hot.parent != NONE)
-            .then(|| self.arena.cold(hot.parent).supervisor.as_ref())
-            .flatten()
-            .and_then(|s| s.specs.get(cold.name.as_str()).or_else(|| s.dynamic.get(cold.name.as_str())))
-            .filter(|spec| spec.fault.is_none() && spec.kind == cold.spec.kind);
-        Arc::clone(declared.unwrap_or(&cold.spec))
     }
 
     /// Stops the whole tree.

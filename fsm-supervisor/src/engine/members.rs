@@ -1,5 +1,6 @@
 //! Membership: specs become child nodes, by a plan; one bad child is shown as invalid and hurts nobody else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fsm_core::erase::Slot;
@@ -64,7 +65,7 @@ impl Engine {
             }
         }
         if changed && with_dependencies {
-            self.check_dependencies(specs);
+            Self::check_dependencies(specs);
         }
         changed
     }
@@ -118,33 +119,15 @@ impl Engine {
         if parent == NONE { NodePath::root(name) } else { self.arena.path(parent).join(name) }
     }
 
-    /// Unknown siblings and cycles are faults of the children concerned (S-15).
-    fn check_dependencies(&self, specs: &mut ChildrenSpecs) {
-        let mut faults: Vec<(ChildName, DeriveError)> = Vec::new();
-        for spec in specs.iter() {
-            if let Some(unknown) = spec.depends_on().iter().find(|d| specs.get(d.child.as_str()).is_none()) {
-                let error =
-                    DeriveError::config(format!("there is no sibling `{}` to depend on", unknown.child));
-                faults.push((spec.name.clone(), error.at("depends_on")));
-            }
-        }
-        let edges = |name: &ChildName| {
-            specs
-                .get(name.as_str())
-                .map_or_else(Vec::new, |s| s.depends_on().iter().map(|d| d.child.clone()).collect())
-        };
-        if let Some(cycle) = cycle_among(specs.iter().map(|s| s.name.clone()), edges) {
-            let text: Vec<&str> = cycle.iter().map(ChildName::as_str).collect();
-            for name in &cycle {
-                let error = DeriveError::config(format!("these wait for each other: {}", text.join(" → ")));
-                faults.push((name.clone(), error.at("depends_on")));
-            }
-        }
-        for (name, error) in faults {
-            if let Some(spec) = specs.values_mut().find(|s| s.name == name)
-                && spec.fault.is_none()
-            {
-                *spec = Arc::new(ChildSpec { fault: Some(Arc::new(error)), ..ChildSpec::clone(spec) });
+    /// Unknown siblings and cycles are faults of the children concerned (S-15). A fault of this sort ends when another
+    /// sibling changes, so those that came with a spec from before are looked at afresh.
+    fn check_dependencies(specs: &mut ChildrenSpecs) {
+        let mut faults = dependency_faults(specs);
+        for spec in specs.values_mut() {
+            let now = faults.remove(&spec.name).map(Arc::new);
+            let own = spec.fault.as_ref().filter(|fault| fault.field() != Some(DEPENDS_ON));
+            if own.is_none() && spec.fault != now {
+                *spec = Arc::new(ChildSpec { fault: now, ..ChildSpec::clone(spec) });
             }
         }
     }
@@ -206,13 +189,35 @@ impl Engine {
         let current = supervisor.children.iter().map(|(name, id)| {
             let index = id.index() as u32;
             let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
-            let leaving = hot.flags.has(Flags::LEAVING);
-            (name, CurrentChild { spec: &cold.spec, leaving, dynamic: hot.flags.has(Flags::DYNAMIC) })
+            let refused = cold.trouble.as_ref().is_some_and(|t| t.refused.is_some());
+            let (leaving, dynamic) = (hot.flags.has(Flags::LEAVING), hot.flags.has(Flags::DYNAMIC));
+            (name, CurrentChild { spec: &cold.spec, leaving, dynamic, refused })
         });
-        plan(current, &supervisor.specs, &|new, old| self.needs_restart(new, old))
+        let mut plan = plan(current, &supervisor.specs, &|new, old| self.needs_restart(new, old));
+        plan.entries.retain(|entry| {
+            let name = entry.name.as_str();
+            match entry.step {
+                PlanStep::Create => !is_buried(supervisor, name),
+                PlanStep::Update => !self.is_refused(supervisor, name),
+                PlanStep::Remove | PlanStep::Restart | PlanStep::Await => true,
+            }
+        });
+        plan
     }
 
-    fn needs_restart(&self, new: &ChildSpec, old: &ChildSpec) -> bool {
+    /// Whether the child of this name knows already that its spec can't be used.
+    fn is_refused(&self, supervisor: &Supervisor, name: &str) -> bool {
+        let Some(child) = supervisor.children.get(name).filter(|id| self.arena.lives(**id)) else {
+            return false;
+        };
+        let refused = self.arena.cold(child.index() as u32).trouble.as_ref().and_then(|t| t.refused.as_ref());
+        match (refused, supervisor.specs.get(name)) {
+            (Some(refused), Some(spec)) => Arc::ptr_eq(refused, spec) || **refused == **spec,
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    pub(super) fn needs_restart(&self, new: &ChildSpec, old: &ChildSpec) -> bool {
         match (&new.config, &old.config, self.names.get(&*new.kind)) {
             (ChildConfig::Typed(new), ChildConfig::Typed(old), Some(kind)) => {
                 self.kinds[*kind as usize].needs_restart(new.as_ref(), old.as_ref())
@@ -230,11 +235,10 @@ impl Engine {
             let spec = supervisor.specs.get(entry.name.as_str()).map(Arc::clone);
             match (entry.step, child, spec) {
                 (PlanStep::Create, _, Some(spec)) => {
-                    if !is_buried(supervisor, &spec) {
-                        supervisor.dynamic.shift_remove(&entry.name);
-                        self.create(index, spec, Flags::default());
-                        created = true;
-                    }
+                    supervisor.tombstones.shift_remove(&entry.name);
+                    supervisor.dynamic.shift_remove(&entry.name);
+                    self.create(index, spec, Flags::default());
+                    created = true;
                 }
                 (PlanStep::Update, Some(child), Some(spec)) => {
                     supervisor.dynamic.shift_remove(&entry.name);
@@ -321,6 +325,9 @@ impl Engine {
         *supervisor.counts.of(effective) += 1;
         supervisor.awake += u32::from(awake);
         supervisor.children.insert(name, id);
+        if awake {
+            self.refresh(parent);
+        }
         self.meter.children(self.arena.hot(parent).scope, 1);
     }
 
@@ -381,6 +388,7 @@ impl Engine {
             attempts: 0,
             failures: 0,
             moves: 0,
+            flurry: 0,
             created_at: known.created_at,
             policy,
             supervisor: None,
@@ -443,38 +451,51 @@ impl Engine {
             self.mark(index);
             return;
         }
-        let parent = self.arena.hot(index).parent;
-        let inherited =
-            if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
-        let variables = merge(&inherited, &spec.variables);
-        let base = *self.kinds[self.arena.hot(index).kind as usize].policy();
-        let policy = own_policy(&spec, Some(base));
         if let Some(fault) = fault {
-            // The last good desired state goes on.
             self.set_invalid(index, DeriveError::clone(&fault));
             let cold = self.arena.cold_mut(index);
-            let config = cold.spec.config.clone();
-            cold.spec = Arc::new(ChildSpec { config, ..ChildSpec::clone(&spec) });
+            if never_made {
+                cold.spec = spec;
+            } else {
+                // The last good spec goes on.
+                cold.trouble.get_or_insert_default().refused = Some(spec);
+            }
             self.mark(index);
             return;
         }
         self.touch(index, super::Touched::Updated);
-        let cold = self.arena.cold_mut(index);
-        cold.spec = spec;
-        cold.policy = policy;
-        let variables_changed = !Arc::ptr_eq(&cold.variables, &variables) && cold.variables != variables;
-        if variables_changed {
-            cold.variables = variables;
-            self.inherit(index);
+        let enabled_changed = self.arena.cold(index).spec.enabled != spec.enabled;
+        self.take_spec(index, spec);
+        if enabled_changed {
+            // The config has the newer word (S-26).
+            self.clear_override(index, "config".into());
         }
         self.forgive(index);
         let hot = self.arena.hot_mut(index);
         hot.flags.set(Flags::DERIVE);
         hot.flags.clear(Flags::HELD);
-        if variables_changed {
-            self.meter.variables(self.arena.hot(index).scope);
-        }
         self.mark(index);
+    }
+
+    /// A spec and what follows from it: variables and policy.
+    pub(super) fn take_spec(&mut self, index: u32, spec: Arc<ChildSpec>) {
+        let hot = self.arena.hot(index);
+        let (parent, scope) = (hot.parent, hot.scope);
+        let policy = own_policy(&spec, Some(*self.kinds[hot.kind as usize].policy()));
+        let inherited =
+            if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
+        let variables = merge(&inherited, &spec.variables);
+        let cold = self.arena.cold_mut(index);
+        cold.spec = spec;
+        cold.policy = policy;
+        if let Some(trouble) = &mut cold.trouble {
+            trouble.refused = None;
+        }
+        if !Arc::ptr_eq(&cold.variables, &variables) && cold.variables != variables {
+            cold.variables = variables;
+            self.meter.variables(scope);
+            self.inherit(index);
+        }
     }
 
     /// Hands changed variables on to the children (S-17).
@@ -495,6 +516,7 @@ impl Engine {
             if self.arena.cold(child).variables != variables {
                 self.arena.cold_mut(child).variables = variables;
                 self.arena.hot_mut(child).flags.set(Flags::DERIVE);
+                self.forgive(child);
                 self.meter.variables(self.arena.hot(child).scope);
                 self.mark(child);
                 self.inherit(child);
@@ -515,6 +537,7 @@ impl Engine {
         let index = root.index() as u32;
         let before = Arc::clone(&self.arena.cold(index).spec);
         if *before == typed {
+            self.root_spec = Some(before);
             return;
         }
         let replaced = before.kind != typed.kind
@@ -532,15 +555,37 @@ impl Engine {
     }
 }
 
-/// Whether this spec is the one under which the child removed itself.
-fn is_buried(supervisor: &mut Supervisor, spec: &Arc<ChildSpec>) -> bool {
-    match supervisor.tombstones.get(spec.name.as_str()) {
-        Some(buried) if Arc::ptr_eq(buried, spec) || **buried == **spec => true,
-        Some(_) => {
-            supervisor.tombstones.shift_remove(spec.name.as_str());
-            false
+/// Where faults of dependencies are reported.
+const DEPENDS_ON: &str = "depends_on";
+
+/// Who depends on nobody, and who waits in a circle: every circle is found.
+fn dependency_faults(specs: &ChildrenSpecs) -> BTreeMap<ChildName, DeriveError> {
+    let mut faults = BTreeMap::new();
+    for spec in specs.iter() {
+        if let Some(unknown) = spec.depends_on().iter().find(|d| specs.get(d.child.as_str()).is_none()) {
+            let what = format!("there is no sibling `{}` to depend on", unknown.child);
+            faults.insert(spec.name.clone(), DeriveError::config(what).at(DEPENDS_ON));
         }
-        None => false,
+    }
+    loop {
+        let edges = |name: &ChildName| {
+            let spec = specs.get(name.as_str()).filter(|_| !faults.contains_key(name));
+            spec.map_or_else(Vec::new, |s| s.depends_on().iter().map(|d| d.child.clone()).collect())
+        };
+        let Some(cycle) = cycle_among(specs.iter().map(|s| s.name.clone()), edges) else { return faults };
+        let text: Vec<&str> = cycle.iter().map(ChildName::as_str).collect();
+        let what = format!("these wait for each other: {}", text.join(" → "));
+        for name in &cycle {
+            faults.insert(name.clone(), DeriveError::config(what.as_str()).at(DEPENDS_ON));
+        }
+    }
+}
+
+/// Whether the child of this name removed itself under the spec that declares it now.
+fn is_buried(supervisor: &Supervisor, name: &str) -> bool {
+    match (supervisor.tombstones.get(name), supervisor.specs.get(name)) {
+        (Some(buried), Some(spec)) => Arc::ptr_eq(buried, spec) || **buried == **spec,
+        (None, _) | (_, None) => false,
     }
 }
 

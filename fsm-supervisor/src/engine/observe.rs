@@ -88,15 +88,7 @@ impl Engine {
             self.wheel.arm(now + stale_after, node, Timer::Fresh);
         }
         self.arena.hot_mut(index).flags.set(Flags::FRESH_ARMED);
-        self.pending.push(Effect::Collect {
-            node,
-            started,
-            generation,
-            timeout,
-            blocking,
-            identity,
-            run,
-        });
+        self.pending.push(Effect::Collect { node, started, generation, timeout, blocking, identity, run });
     }
 
     fn collect_at(&mut self, index: u32, at: Moment) {

@@ -2,9 +2,18 @@
 
 mod check;
 mod group;
+mod mirror;
 mod rig;
 mod unit;
 mod world;
 
 mod acting;
+mod children;
+mod commands;
+mod economy;
+mod faults;
 mod observing;
+mod plan;
+mod random;
+mod siblings;
+mod stopping;

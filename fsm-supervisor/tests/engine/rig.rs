@@ -20,6 +20,7 @@ use fsm_supervisor::{
 
 use crate::check;
 use crate::group::{Decl, Group};
+use crate::mirror::Mirror;
 use crate::unit::Unit;
 use crate::world::{self, Act, Collect};
 
@@ -78,6 +79,7 @@ pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.register(Unit).unwrap();
     registry.register(Group).unwrap();
+    registry.register(Mirror).unwrap();
     let poll = |ms| Policy::DEFAULT.poll_every(Duration::from_millis(ms));
     registry.register_as("other", Policy::DEFAULT, Unit).unwrap();
     registry.register_as("fast", poll(50), Unit).unwrap();
@@ -205,12 +207,17 @@ impl Rig {
         self.visited += report.visited;
         self.ticks += 1;
         let effects: Vec<Effect> = effects.drain().collect();
-        self.tree = check::Tree::of(&self.engine);
+        // Without a visit the tree is as it was.
+        if report.visited > 0 {
+            self.tree = check::Tree::of(&self.engine);
+        }
         check::effects(self, &effects);
         for effect in effects {
             self.carry_out(effect);
         }
-        check::tree(self);
+        if report.visited > 0 {
+            check::tree(self);
+        }
     }
 
     fn later(&mut self, after: Duration, job: Job) {

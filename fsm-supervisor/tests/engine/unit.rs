@@ -215,6 +215,9 @@ impl State<Unit> for UnitState {
 
     fn next(self, s: &Snapshot<'_, Unit>) -> Decision<Unit> {
         world::asked(s.whoami().path().as_str(), "next");
+        if world::lies(s.whoami().path().as_str()) {
+            return stay("a lie");
+        }
         let (seen, config) = (s.observed(), s.config());
         let deployed = seen.running && seen.value == config.value;
         match self {

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Once;
 use std::time::Duration;
 
 use fsm_core::VariableBundle;
@@ -106,6 +107,7 @@ struct World {
     /// Whether the last `stop` was asked with an observation.
     stop_saw: BTreeMap<String, bool>,
     done: Vec<(String, &'static str)>,
+    liar: Option<String>,
 }
 
 thread_local! {
@@ -116,8 +118,17 @@ fn with<T>(work: impl FnOnce(&mut World) -> T) -> T {
     WORLD.with_borrow_mut(work)
 }
 
-/// A new, empty world.
+/// A new, empty world, in which scripted panics make no noise.
 pub(crate) fn reset() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !info.payload_as_str().is_some_and(|text| text.starts_with("scripted panic")) {
+                loud(info);
+            }
+        }));
+    });
     with(|world| *world = World::default());
 }
 
@@ -133,6 +144,16 @@ pub(crate) fn asked(path: &str, method: &'static str) {
         world.things.get(path).is_some_and(|thing| thing.panics_in == Some(method))
     });
     assert!(!panics, "scripted panic in {method} of {path}");
+}
+
+/// From now on the pure methods of a path answer differently each time.
+pub(crate) fn lie(path: &str) {
+    with(|world| world.liar = Some(path.into()));
+}
+
+/// Whether an answer is to be wrong.
+pub(crate) fn lies(path: &str) -> bool {
+    with(|world| world.liar.as_deref() == Some(path))
 }
 
 /// How often a pure method of a path was called.
