@@ -74,7 +74,7 @@ pub struct FlowConfig {
 #[non_exhaustive]
 pub enum Input {
     /// Subscribes at an MQTT broker.
-    Mqtt(MqttInput),
+    Mqtt(Box<MqttInput>),
     /// Makes messages by itself.
     Generate(GenerateInput),
     /// Takes what is posted to it over HTTP.
@@ -87,7 +87,7 @@ pub enum Input {
 #[non_exhaustive]
 pub enum Output {
     /// Publishes at an MQTT broker.
-    Mqtt(MqttOutput),
+    Mqtt(Box<MqttOutput>),
     /// Appends lines to a file that is rotated by size.
     File(FileOutput),
     /// Writes lines to the standard output.

@@ -39,7 +39,9 @@ pub enum BuildError {
     #[error("input.generate.payload.expr: the jq program is refused")]
     Generate(#[source] JqError),
     /// Nothing gives messages a topic.
-    #[error("no message would have a topic: set `topic` in the input, a `topic` or `tag` step, or `topic` in the output")]
+    #[error(
+        "no message would have a topic: set `topic` in the input, a `topic` or `tag` step, or `topic` in the output"
+    )]
     NoTopic,
 }
 
@@ -108,13 +110,13 @@ impl FlowWatch {
 /// # Errors
 /// [`BuildError`] says which part of the config, where in a program, and what to do.
 pub fn check(config: &FlowConfig) -> Result<Pipeline, BuildError> {
-    use crate::config::{GenerateInput, Input, MqttOutput, Output, Payload, Step};
+    use crate::config::{GenerateInput, Input, Output, Payload, Step};
     if let Input::Generate(GenerateInput { payload: Payload::Expr(expr), .. }) = &config.input {
         crate::pipeline::Generator::compile(expr, &config.vars).map_err(BuildError::Generate)?;
     }
     let silent = matches!(&config.input, Input::Generate(GenerateInput { topic: None, .. }));
     let stepless = !config.pipeline.iter().any(|s| matches!(s, Step::Topic(_) | Step::Tag(_)));
-    if silent && stepless && matches!(&config.output, Output::Mqtt(MqttOutput { topic: None, .. })) {
+    if silent && stepless && matches!(&config.output, Output::Mqtt(mqtt) if mqtt.topic.is_none()) {
         return Err(BuildError::NoTopic);
     }
     Ok(Pipeline::compile(&config.pipeline, &config.vars)?)
@@ -153,7 +155,7 @@ impl Flow {
         let stop_on_error = config.on_error == OnError::Stop;
         let (made, ready) = (Vec::new(), Vec::new());
         let runner = Runner { stop_on_error, pipeline, shared, sink, dead_letters, rejects, made, ready };
-        Ok(OpenFlow { source, runner })
+        Ok(OpenFlow { source, runner, pool })
     }
 
     /// [`open`](Self::open) and [`OpenFlow::run`].
@@ -172,6 +174,8 @@ impl Flow {
 pub struct OpenFlow {
     source: Source,
     runner: Runner,
+    /// Sessions end with their pool.
+    pool: Arc<SessionPool>,
 }
 
 impl OpenFlow {
@@ -184,7 +188,9 @@ impl OpenFlow {
     /// # Cancel safety
     /// Dropping it ends the flow at once; what is under way stays unacknowledged.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), FlowError> {
-        self.runner.run(self.source, &stop).await
+        let result = self.runner.run(self.source, &stop).await;
+        drop(self.pool);
+        result
     }
 }
 
@@ -215,7 +221,7 @@ impl Runner {
     async fn run(&mut self, mut source: Source, stop: &CancellationToken) -> Result<(), FlowError> {
         let mut batch: Vec<Taken> = Vec::new();
         loop {
-            // All branches may be dropped at any time; what `take` has taken is in `batch`.
+            // Cancel-safe: all branches may be dropped at any time; what `take` has taken is in `batch`.
             let open = tokio::select! {
                 () = stop.cancelled() => break,
                 Some(reject) = self.rejects.recv() => { self.reject(reject).await?; continue }
@@ -227,6 +233,7 @@ impl Runner {
             let mut taken = batch.drain(..).peekable();
             while taken.peek().is_some() {
                 let shared = Arc::clone(&self.shared);
+                // Cancel-safe: all branches may be dropped at any time.
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = shared.room() => {}
@@ -324,6 +331,7 @@ impl Runner {
         let shared = Arc::clone(&self.shared);
         let until = tokio::time::Instant::now() + DRAIN;
         loop {
+            // Cancel-safe: all branches may be dropped at any time.
             tokio::select! {
                 () = shared.empty() => return Ok(()),
                 Some(reject) = self.rejects.recv() => self.reject(reject).await?,
@@ -343,7 +351,13 @@ fn wall_ms() -> u64 {
 
 /// What a rejected message was refused for.
 impl Reject {
-    pub(crate) const fn new(message: Message, delivery: Delivery, stage: Stage, kind: ErrorKind, text: Arc<str>) -> Self {
+    pub(crate) const fn new(
+        message: Message,
+        delivery: Delivery,
+        stage: Stage,
+        kind: ErrorKind,
+        text: Arc<str>,
+    ) -> Self {
         Self { message, delivery, stage, kind, text }
     }
 }

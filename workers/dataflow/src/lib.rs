@@ -22,5 +22,5 @@ pub use input::SourceError;
 pub use message::Message;
 pub use mqtt::SessionPool;
 pub use pipeline::{CompileError, JqError, Pipeline, StepError};
-pub use worker::{Dataflow, DataflowState, FlowAction, FlowLife, FlowObserved, Health, Trouble, register};
 pub use tokio_util::sync::CancellationToken;
+pub use worker::{Dataflow, DataflowState, FlowAction, FlowLife, FlowObserved, Health, Trouble, register};

@@ -143,4 +143,3 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
-

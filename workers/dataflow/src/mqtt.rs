@@ -12,11 +12,14 @@
 //! 1. The session never stops reading: answers to publishes come the same way. Each subscription has its own queue.
 //! 2. Messages are acknowledged one by one, when their own flow has taken them. The protocol wants acknowledgements in
 //!    order of arrival, so a finished message waits for an earlier one up to [`inbound::PATIENCE`]; then it passes it.
-//! 3. A flow that holds [`link::CROWDED`] unacknowledged messages of a shared connection, while others wait behind it, is
-//!    moved to a connection of its own ([`pool`]): subscribed there first, then unsubscribed here, so nothing is lost.
-//!    There the broker's window is the flow's own and holds back the source. A calm flow moves back.
+//! 3. A flow that holds [`link::CROWDED`] unacknowledged messages of a shared connection while others wait behind it, or
+//!    more than it may hold at all, is moved to a connection of its own ([`input`]): subscribed there first, then
+//!    unsubscribed here, and read here until the broker has sent all it had queued; so nothing is lost, and order is kept.
+//!    There the flow just stops reading. A calm flow moves back. (Not moved: flows that use one filter together.)
 //! 4. On MQTT 3.1.1 the broker alone sets the window (mosquitto: 20 messages), too small to share: an input with
 //!    quality of service 1 or 2 gets a connection of its own from the start. Outputs are shared always.
+//! 5. A process that was killed finds what waits on its flows' own sessions: if the shared session turns out to be resumed,
+//!    each flow looks once, and takes that first.
 //!
 //! # Nothing lost
 //!
@@ -39,5 +42,5 @@ pub(crate) use inbound::AckSlot;
 pub(crate) use input::MqttSource;
 pub(crate) use link::Incoming;
 pub(crate) use outbound::Publication;
-pub(crate) use pool::{Attachment, Peer};
 pub use pool::SessionPool;
+pub(crate) use pool::{Attachment, Peer};

@@ -77,7 +77,9 @@ pub enum CompileError {
         source: TopicError,
     },
     /// A tag has no location.
-    #[error("pipeline[{index}].tag needs a location: set `location`, or give the flow the variable `location_topic`")]
+    #[error(
+        "pipeline[{index}].tag needs a location: set `location`, or give the flow the variable `location_topic`"
+    )]
     Location {
         /// Which step, from 0.
         index: usize,
@@ -119,8 +121,11 @@ impl Pipeline {
         let compiled = steps.iter().enumerate().map(|(index, step)| {
             let name = step_name(step);
             let program = |expr: &Expr| {
-                Program::compile(expr.code(), &bindings)
-                    .map_err(|source| CompileError::Jq { index, step: name, source })
+                Program::compile(expr.code(), &bindings).map_err(|source| CompileError::Jq {
+                    index,
+                    step: name,
+                    source,
+                })
             };
             Ok(match step {
                 Step::Map(expr) => Compiled::Map(program(expr)?),
@@ -165,7 +170,9 @@ impl Pipeline {
             let fail = |(kind, text)| StepError { index, step: step.name(), kind, text };
             match step {
                 Compiled::Topic(topic) => work.message.topic = topic.clone(),
-                Compiled::TopicExpr(program) => work.message.topic = topic_of(&mut work, program).map_err(fail)?,
+                Compiled::TopicExpr(program) => {
+                    work.message.topic = topic_of(&mut work, program).map_err(fail)?
+                }
                 Compiled::Filter(program) => {
                     if !work.first(program).map_err(fail)?.is_some_and(|v| truthy(&v)) {
                         return Ok(());
@@ -187,7 +194,8 @@ impl Pipeline {
                         part.set(value.map_err(fail)?).map_err(fail)?;
                         self.from(index + 1, part, now_ms, out, start)?;
                         if out.len() - start > MAX_RESULTS {
-                            let text = format!("the program makes more than {MAX_RESULTS} messages of one").into();
+                            let text =
+                                format!("the program makes more than {MAX_RESULTS} messages of one").into();
                             return Err(fail((ErrorKind::Jq, text)));
                         }
                     }
@@ -227,7 +235,8 @@ fn compile_tag(
     program: impl Fn(&Expr) -> Result<Program, CompileError>,
 ) -> Result<Tag, CompileError> {
     let text = |name: &str| vars.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let location = tag.location.as_deref().or_else(|| text("location_topic")).ok_or(CompileError::Location { index })?;
+    let location =
+        tag.location.as_deref().or_else(|| text("location_topic")).ok_or(CompileError::Location { index })?;
     let prefix = format!("umh/v1/{location}/{}/", tag.contract);
     let check = |name: &str| {
         TopicName::try_new(format!("{prefix}{name}")).map_err(|source| CompileError::Topic { index, source })

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 /// Upper bounds of the latency buckets, in microseconds: those of the metric. 30 s is the default `ack_timeout`.
 pub const LATENCY_BOUNDS_US: [u64; 12] = [
-    1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 2_200_000, 5_000_000, 10_000_000, 20_000_000, 30_000_000,
+    1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 2_200_000, 5_000_000, 10_000_000, 20_000_000,
+    30_000_000,
 ];
 const LATENCIES: usize = LATENCY_BOUNDS_US.len() + 1;
 
@@ -310,7 +311,11 @@ impl FlowStats {
             latency_sum: Duration::from_micros(self.latency_sum_us.load(Relaxed)),
             since_in: since(&self.last_in),
             since_out: since(&self.last_out),
-            stalled: if in_flight == 0 { Duration::ZERO } else { since(&self.last_progress).unwrap_or_default() },
+            stalled: if in_flight == 0 {
+                Duration::ZERO
+            } else {
+                since(&self.last_progress).unwrap_or_default()
+            },
             running: now - self.started,
             input_up: self.input_up.load(Relaxed),
             output_up: self.output_up.load(Relaxed),

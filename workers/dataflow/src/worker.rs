@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fsm_core::{
-    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext, DeriveError,
-    DeriveErrorKind, DesiredState, Policy, RegisterError, Registry, RequestError, RetryPolicy, UserSpec, Worker, chain,
+    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
+    DeriveError, DeriveErrorKind, DesiredState, Policy, RegisterError, Registry, RequestError, RetryPolicy,
+    UserSpec, Worker, chain,
 };
 use fsm_metrics::{FlowMetrics, Metrics};
 use serde_json::Value;
@@ -173,7 +174,10 @@ impl Worker for Dataflow {
         Ok(desired)
     }
 
-    async fn collect_observed_state(&self, cx: CollectContext<'_, Self>) -> Result<FlowObserved, CollectError> {
+    async fn collect_observed_state(
+        &self,
+        cx: CollectContext<'_, Self>,
+    ) -> Result<FlowObserved, CollectError> {
         let panic = cx.task_panics().pop().map(|(_, text)| text);
         let mut life = cx.handle().lock();
         let Some(life) = life.as_mut() else { return Ok(FlowObserved::absent()) };
@@ -224,7 +228,8 @@ impl Dataflow {
     /// Idempotent: a flow that runs with this config is left alone, one with another config is replaced.
     async fn start(&self, cx: &ActionContext<'_, Self>) -> Result<(), ActionError> {
         let life = cx.handle();
-        let good = life.lock().as_ref().is_some_and(|l| l.is_running() && !cx.config().needs_new_flow(&l.config));
+        let good =
+            life.lock().as_ref().is_some_and(|l| l.is_running() && !cx.config().needs_new_flow(&l.config));
         if good {
             return Ok(());
         }
@@ -233,8 +238,10 @@ impl Dataflow {
         let flow = Flow::try_new(&path, Arc::clone(cx.config()), &self.pool)
             .map_err(|error| ActionError::permanent("the flow can't be made").with_source(error))?;
         let watch = flow.watch();
-        let flow =
-            flow.open().await.map_err(|error| ActionError::transient("the flow can't start").with_source(error))?;
+        let flow = flow
+            .open()
+            .await
+            .map_err(|error| ActionError::transient("the flow can't start").with_source(error))?;
         // No await from here on: a port that is taken has an owner.
         let recorder = self.metrics.as_ref().map(|metrics| {
             let metrics = FlowMetrics::new(metrics.flow(&path));
@@ -262,7 +269,9 @@ impl Dataflow {
 
 /// Idempotent: ends the flow if there is one, and waits until it has ended.
 async fn stop(life: &FlowLife) {
-    let Some((token, mut end)) = life.lock().as_ref().map(|l| (l.stop.clone(), l.end.clone())) else { return };
+    let Some((token, mut end)) = life.lock().as_ref().map(|l| (l.stop.clone(), l.end.clone())) else {
+        return;
+    };
     token.cancel();
     // An error means that the task is gone: then it has ended as well.
     drop(end.wait_for(Option::is_some).await);

@@ -221,7 +221,9 @@ impl JsonSchema for Qos {
 }
 
 /// The protocol version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Version {
     /// 5, and 3.1.1 with a broker that refuses it.
     #[default]
@@ -265,7 +267,9 @@ pub enum MqttUrlError {
     #[error("`{0}` is not a port (1 to 65535)")]
     Port(String),
     /// A password in the URL would be printed with it.
-    #[error("the broker's URL holds a password, which would be printed with it: use `username` and `password`")]
+    #[error(
+        "the broker's URL holds a password, which would be printed with it: use `username` and `password`"
+    )]
     Password,
     /// Something after the port.
     #[error("a broker's URL ends after the port; `{0}` has no meaning there")]
@@ -325,7 +329,9 @@ impl FromStr for MqttUrl {
             return Err(MqttUrlError::Host);
         }
         let port = match port {
-            Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or_else(|| MqttUrlError::Port(port.into()))?,
+            Some(port) => {
+                port.parse().ok().filter(|p| *p != 0).ok_or_else(|| MqttUrlError::Port(port.into()))?
+            }
             None if tls => 8883,
             None => 1883,
         };

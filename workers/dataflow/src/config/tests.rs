@@ -36,8 +36,14 @@ fn bad_configs_say_what_is_wrong() {
     refused(mqtt(json!({"tpoic": "a"})), &["tpoic", "topic"]);
     refused(mqtt(json!({"keep_alive": "30"})), &["`30`", "500ms"]);
     refused(flow(json!({"mqqt": {}}), json!({"drop": {}})), &["mqqt", "http_server"]);
-    refused(flow(json!({"generate": {}}), json!({"mqtt": {"url": "mqtt://h", "topic": "a/+"}})), &["wildcard `+`"]);
-    refused(flow(json!({"generate": {}}), json!({"file": {"path": "f", "max_size": "8 miles"}})), &["8 miles", "8MiB"]);
+    refused(
+        flow(json!({"generate": {}}), json!({"mqtt": {"url": "mqtt://h", "topic": "a/+"}})),
+        &["wildcard `+`"],
+    );
+    refused(
+        flow(json!({"generate": {}}), json!({"file": {"path": "f", "max_size": "8 miles"}})),
+        &["8 miles", "8MiB"],
+    );
     refused(flow(json!({"http_server": {"listen": "nowhere"}}), json!({"drop": {}})), &["socket address"]);
 }
 

@@ -20,7 +20,9 @@ pub struct ByteSize(u64);
 
 /// A text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a size of at least one byte: write a number with a unit (B, KB, MB, GB, KiB, MiB, GiB), as in `8MiB`")]
+#[error(
+    "`{0}` is not a size of at least one byte: write a number with a unit (B, KB, MB, GB, KiB, MiB, GiB), as in `8MiB`"
+)]
 pub struct ByteSizeError(String);
 
 const UNITS: [(&str, u64); 8] = [
@@ -71,7 +73,8 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) = UNITS.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(&("B", 1));
+        let (unit, factor) =
+            UNITS.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(name: &str, config: &FlowConfig) -> (Arc<Self>, mpsc::UnboundedReceiver<Reject>) {
-        // Bounded by what may be in flight: each entry holds a delivery.
+        // tidy: allow(unbounded): bounded by what may be in flight, each entry holds a delivery
         let (rejects, receiver) = mpsc::unbounded_channel();
         let shared = Self {
             name: name.into(),
@@ -121,7 +121,14 @@ impl Shared {
     }
 
     /// Hands a refused message to the flow, which does with it what the config says.
-    pub(crate) fn reject(&self, message: Message, delivery: Delivery, stage: Stage, kind: ErrorKind, text: Arc<str>) {
+    pub(crate) fn reject(
+        &self,
+        message: Message,
+        delivery: Delivery,
+        stage: Stage,
+        kind: ErrorKind,
+        text: Arc<str>,
+    ) {
         // If the flow is gone, the delivery is dropped: the message stays unacknowledged.
         drop(self.rejects.send(Reject::new(message, delivery, stage, kind, text)));
     }

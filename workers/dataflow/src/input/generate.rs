@@ -41,7 +41,9 @@ impl Generate {
             Payload::Counter => Maker::Counter,
             Payload::Json(value) => Maker::Fixed(value.to_string().into()),
             Payload::Text(text) => Maker::Fixed(text.clone().into()),
-            Payload::Expr(expr) => Maker::Program(Generator::compile(expr, vars).map_err(SourceError::Generate)?),
+            Payload::Expr(expr) => {
+                Maker::Program(Generator::compile(expr, vars).map_err(SourceError::Generate)?)
+            }
         };
         let every = config.interval.get();
         let interval = (every > Duration::ZERO).then(|| {

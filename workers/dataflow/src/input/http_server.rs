@@ -81,7 +81,7 @@ impl HttpServer {
     pub(super) async fn take(&mut self, batch: &mut Vec<Taken>, limit: usize) {
         loop {
             let full = self.connections.len() >= MAX_CONNECTIONS;
-            // All branches may be dropped at any time: accept and recv_many have then done nothing.
+            // Cancel-safe: all branches may be dropped at any time: accept and recv_many have then done nothing.
             tokio::select! {
                 count = self.receiver.recv_many(batch, limit), if limit > 0 => if count > 0 { return },
                 accepted = self.listener.accept(), if !full => match accepted {
@@ -127,8 +127,10 @@ impl Service {
             refused.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST, PUT"));
             return refused;
         }
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(ByteString::from);
-        let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), self.max_body).collect());
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(ByteString::from);
+        let body =
+            tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), self.max_body).collect());
         let payload = match body.await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {

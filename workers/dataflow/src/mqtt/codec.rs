@@ -207,7 +207,9 @@ fn connack(body: &mut Bytes, protocol: Protocol) -> Result<ConnAck> {
     if protocol == Protocol::V5 && body.has_remaining() {
         properties(body, |id, value| {
             match (id, value) {
-                (0x21, Property::Number(n)) => ack.receive_maximum = u16::try_from(n).unwrap_or(u16::MAX).max(1),
+                (0x21, Property::Number(n)) => {
+                    ack.receive_maximum = u16::try_from(n).unwrap_or(u16::MAX).max(1)
+                }
                 (0x24, Property::Number(n)) => ack.maximum_qos = u8::from(n != 0),
                 (0x25, Property::Number(n)) => ack.retain = n != 0,
                 (0x27, Property::Number(n)) => ack.maximum_packet = n,
@@ -240,15 +242,7 @@ fn publish(first: u8, mut body: Bytes, protocol: Protocol) -> Result<Publish> {
             Ok(())
         })?;
     }
-    Ok(Publish {
-        topic,
-        payload: body,
-        qos,
-        id,
-        duplicate: first & 8 != 0,
-        properties: user,
-        subscriptions,
-    })
+    Ok(Publish { topic, payload: body, qos, id, duplicate: first & 8 != 0, properties: user, subscriptions })
 }
 
 /// The identifier and, in MQTT 5 where it is not success, the reason.
@@ -358,7 +352,11 @@ pub(crate) fn publish_into(
 }
 
 /// Bytes of the properties, and of all after the fixed header.
-pub(crate) fn publish_length(protocol: Protocol, message: &crate::message::Message, qos: Qos) -> (usize, usize) {
+pub(crate) fn publish_length(
+    protocol: Protocol,
+    message: &crate::message::Message,
+    qos: Qos,
+) -> (usize, usize) {
     let id = if qos == Qos::AtMostOnce { 0 } else { 2 };
     let base = 2 + message.topic.len() + id + message.payload.len();
     match protocol {

@@ -97,6 +97,8 @@ pub(crate) struct Inbound {
     waiting: Vec<u64>,
     /// From before the connection broke, by packet identifier: the broker will send them again.
     old: HashMap<u16, Entry, FixedState>,
+    /// Packet identifiers of those by number.
+    old_ids: HashMap<u64, u16, FixedState>,
     /// The broker hangs up on acknowledgements out of order.
     strict: bool,
 }
@@ -131,7 +133,11 @@ impl Inbound {
         at: Instant,
     ) -> Received {
         let position = self.base + self.entries.len() as u64;
-        let known = self.old.remove(&id).filter(|old| old.content == content);
+        let old = if self.old.is_empty() { None } else { self.old.remove(&id) };
+        if let Some(old) = &old {
+            self.old_ids.remove(&old.number);
+        }
+        let known = old.filter(|old| old.content == content);
         let left = u32::try_from(flows).unwrap_or(u32::MAX);
         match known {
             Some(old) if old.state != State::Returned => {
@@ -146,7 +152,16 @@ impl Inbound {
             Some(_) | None => {
                 let state = if flows == 0 { State::Returned } else { State::Pending };
                 let number = position;
-                self.entries.push_back(Entry { id, exactly_once, state, left, number, subscription, content, at });
+                self.entries.push_back(Entry {
+                    id,
+                    exactly_once,
+                    state,
+                    left,
+                    number,
+                    subscription,
+                    content,
+                    at,
+                });
                 Received::New(number)
             }
         }
@@ -163,7 +178,10 @@ impl Inbound {
         let found = self.position(number);
         let entry = match found {
             Some(position) => self.entries.get_mut((position - self.base) as usize),
-            None => self.old.values_mut().find(|entry| entry.number == number),
+            None => {
+                let id = self.old_ids.get(&number);
+                id.and_then(|id| self.old.get_mut(id)).filter(|entry| entry.number == number)
+            }
         };
         let Some(entry) = entry else { return };
         if !taken {
@@ -248,6 +266,7 @@ impl Inbound {
     pub(crate) fn disconnected(&mut self) {
         self.base += self.entries.len() as u64;
         for entry in self.entries.drain(..) {
+            self.old_ids.insert(entry.number, entry.id);
             self.old.insert(entry.id, entry);
         }
         self.moved.clear();
@@ -258,6 +277,7 @@ impl Inbound {
     pub(crate) fn connected(&mut self, session_present: bool) {
         if !session_present {
             self.old.clear();
+            self.old_ids.clear();
         }
     }
 }

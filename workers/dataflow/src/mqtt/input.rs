@@ -111,14 +111,18 @@ impl MqttSource {
                     return;
                 }
                 Event::Crowded => {
-                    tracing::info!(flow = self.flow.name(), "holds back others on the shared connection: moves to its own");
+                    tracing::info!(
+                        flow = self.flow.name(),
+                        "holds back others on the shared connection: moves to its own"
+                    );
                     self.lane = Lane::Moving { next: Box::new(self.at(&self.own, false)), left: false };
                 }
                 Event::Calm => {
                     self.last = Instant::now();
                     let narrow = self.current.attachment.link.protocol() != Some(Protocol::V5);
                     if !narrow && self.current.route.held() == 0 {
-                        self.lane = Lane::Moving { next: Box::new(self.at(&self.shared, false)), left: false };
+                        self.lane =
+                            Lane::Moving { next: Box::new(self.at(&self.shared, false)), left: false };
                     }
                 }
                 Event::Permit(permit) => {
@@ -135,16 +139,18 @@ impl MqttSource {
         let calm = self.last + CALM;
         let current = &mut self.current;
         let mut progress = current.route.progress.subscribe();
-        // All branches may be dropped at any time.
+        // Cancel-safe: all branches may be dropped at any time.
         match &mut self.lane {
             Lane::Steady if !self.started => tokio::select! {
                 n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 _ = progress.wait_for(|p| *p != Progress::Pending) => Event::Progress,
             },
+            // Cancel-safe: all branches may be dropped at any time.
             Lane::Steady if on_own && may_share => tokio::select! {
                 n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 () = tokio::time::sleep_until(calm) => Event::Calm,
             },
+            // Cancel-safe: all branches may be dropped at any time.
             Lane::Steady if may_share => tokio::select! {
                 n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                 () = current.route.crowd.notified() => Event::Crowded,
@@ -156,9 +162,12 @@ impl MqttSource {
                 Err(_) => Event::Progress,
             },
             Lane::Draining(from, _) => Event::Messages(take(&mut from.receiver, batch, limit).await),
-            Lane::Moving { left: true, .. } => Event::Messages(take(&mut current.receiver, batch, limit).await),
+            Lane::Moving { left: true, .. } => {
+                Event::Messages(take(&mut current.receiver, batch, limit).await)
+            }
             Lane::Moving { next, .. } => {
                 let mut arrived = next.route.progress.subscribe();
+                // Cancel-safe: all branches may be dropped at any time.
                 tokio::select! {
                     n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
                     _ = arrived.wait_for(|p| *p != Progress::Pending) => Event::Progress,
@@ -207,7 +216,11 @@ impl MqttSource {
 }
 
 /// Takes messages; with the limit 0 it waits for ever.
-async fn take(queue: &mut mpsc::UnboundedReceiver<Incoming>, batch: &mut Vec<Incoming>, limit: usize) -> usize {
+async fn take(
+    queue: &mut mpsc::UnboundedReceiver<Incoming>,
+    batch: &mut Vec<Incoming>,
+    limit: usize,
+) -> usize {
     if limit == 0 {
         return std::future::pending().await;
     }

@@ -55,7 +55,13 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    pub(crate) fn new(number: u64, filters: Vec<TopicFilter>, qos: Qos, drain: bool, flow: &Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        filters: Vec<TopicFilter>,
+        qos: Qos,
+        drain: bool,
+        flow: &Arc<Shared>,
+    ) -> Self {
         Self {
             number,
             filters,
@@ -85,9 +91,10 @@ impl Route {
         self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
         full && !self.is_full()
     }
-    /// Whether the flow has as much as it may have under way, and as much again waiting.
+    /// Whether the flow has far more than it may have under way. Brokers exist that overrun the window they were told
+    /// (mosquitto 2.0.11, by a thousand messages at once).
     pub(crate) fn is_full(&self) -> bool {
-        self.held() >= 2 * self.flow.max_in_flight()
+        self.held() >= 4 * self.flow.max_in_flight()
             || self.held_bytes.load(Ordering::Relaxed) >= self.flow.max_bytes()
     }
     /// Tells the flow, once, that it is in the way of others.

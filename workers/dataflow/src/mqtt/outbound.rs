@@ -137,18 +137,29 @@ impl Outbound {
             // The fixed header has at most five bytes.
             let limit = self.limits.packet.min(codec::MAX_PACKET);
             if length + 5 > limit {
-                let text = format!("a message of {length} bytes is larger than the {limit} that the broker takes");
+                let text =
+                    format!("a message of {length} bytes is larger than the {limit} that the broker takes");
                 refuse(publication, ErrorKind::TooLarge, &text);
                 continue;
             }
             if publication.qos == Qos::AtMostOnce {
-                codec::publish_into(out, protocol, &publication.message, (Qos::AtMostOnce, publication.retain, false, 0));
+                codec::publish_into(
+                    out,
+                    protocol,
+                    &publication.message,
+                    (Qos::AtMostOnce, publication.retain, false, 0),
+                );
                 publication.delivery.taken(1);
                 continue;
             }
             let id = self.next_id;
             self.next_id = following(id);
-            codec::publish_into(out, protocol, &publication.message, (publication.qos, publication.retain, false, id));
+            codec::publish_into(
+                out,
+                protocol,
+                &publication.message,
+                (publication.qos, publication.retain, false, id),
+            );
             self.sent.push_back(Sent { id, publication: Some(publication), released: false });
             self.written += 1;
             self.open += 1;

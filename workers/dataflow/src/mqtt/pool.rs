@@ -175,6 +175,7 @@ impl SessionPool {
     ) -> Subscription {
         let attachment = self.attach(peer, Stage::Input, flow);
         let route = Arc::new(Route::new(self.number(), filters, qos, drain, flow));
+        // tidy: allow(unbounded): bounded by the window of the session; it must not wait for one of its flows
         let (sender, receiver) = mpsc::unbounded_channel();
         attachment.link.command(Command::Attach(Arc::clone(&route), sender));
         Subscription { route, receiver, attachment }

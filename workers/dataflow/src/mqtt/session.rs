@@ -115,23 +115,24 @@ pub(super) async fn run(link: Arc<Link>, client_id: String, registry: Registry) 
         if session.connections != before {
             failures = 0;
         }
-        match ended {
-            Ended::Unused => return,
-            Ended::Again => continue,
-            Ended::OldProtocol { .. } if session.protocol == Protocol::V5 && session.link.peer.version == Version::Auto => {
-                session.protocol = Protocol::V311;
-                continue;
-            }
-            ended => {
-                let broke = matches!(ended, Ended::Eof { .. } | Ended::Disconnected { .. });
-                if broke && session.passed.is_some_and(|at| at.elapsed() < BEAT) {
-                    session.inbound.be_strict();
-                }
-                let why: Arc<str> = ended.to_string().into();
-                tracing::warn!(client_id = %session.client_id, "{why}");
-                session.link.disconnected(&why);
-            }
+        if matches!(ended, Ended::Unused) {
+            return;
         }
+        if matches!(ended, Ended::Again) {
+            continue;
+        }
+        let auto = session.link.peer.version == Version::Auto && session.protocol == Protocol::V5;
+        if matches!(ended, Ended::OldProtocol { .. }) && auto {
+            session.protocol = Protocol::V311;
+            continue;
+        }
+        let broke = matches!(ended, Ended::Eof { .. } | Ended::Disconnected { .. });
+        if broke && session.passed.is_some_and(|at| at.elapsed() < BEAT) {
+            session.inbound.be_strict();
+        }
+        let why: Arc<str> = ended.to_string().into();
+        tracing::warn!(client_id = %session.client_id, "{why}");
+        session.link.disconnected(&why);
         if session.wait(back_off(&session.client_id, failures)).await {
             return;
         }
@@ -160,6 +161,7 @@ impl Session {
                 return true;
             }
             let link = Arc::clone(&self.link);
+            // Cancel-safe: all branches may be dropped at any time.
             tokio::select! {
                 () = link.wake.notified() => {}
                 () = tokio::time::sleep_until(until) => return false,
@@ -241,6 +243,7 @@ impl Session {
         tokio::pin!(connecting);
         loop {
             self.take_inbox(None);
+            // Cancel-safe: all branches may be dropped at any time.
             tokio::select! {
                 stream = &mut connecting => return Ok(stream?),
                 () = link.wake.notified() => {}
@@ -254,7 +257,9 @@ impl Session {
             loop {
                 match codec::decode(buffer, self.protocol) {
                     Ok(Some(Packet::ConnAck(ack))) => return Ok(ack),
-                    Ok(Some(_)) => return Err(Ended::Refused { url: url.clone(), reason: "it sent no CONNACK".into() }),
+                    Ok(Some(_)) => {
+                        return Err(Ended::Refused { url: url.clone(), reason: "it sent no CONNACK".into() });
+                    }
                     Ok(None) => {}
                     Err(source) => return Err(Ended::Malformed { url: url.clone(), source }),
                 }
@@ -276,7 +281,11 @@ impl Session {
             (0, _) => Ok(ack),
             (1 | 0x84, Protocol::V5) => Err(Ended::OldProtocol { url }),
             (code, protocol) => {
-                let what = if protocol == Protocol::V5 && code >= 0x80 { codec::reason(code) } else { codec::return_code(code) };
+                let what = if protocol == Protocol::V5 && code >= 0x80 {
+                    codec::reason(code)
+                } else {
+                    codec::return_code(code)
+                };
                 let reason = ack.reason.map_or_else(|| what.to_owned(), |text| format!("{what} ({text})"));
                 Err(Ended::Refused { url, reason })
             }
@@ -327,7 +336,7 @@ impl Session {
             if !reading {
                 last_read = now;
             }
-            // All branches may be dropped at any time: `read_buf` and `write_buf` have then done nothing.
+            // Cancel-safe: all branches may be dropped at any time: `read_buf` and `write_buf` have then done nothing.
             tokio::select! {
                 read = reader.read_buf(&mut buffer), if reading => match read.map_err(io)? {
                     0 => return Err(Ended::Eof { url: url.clone() }),
@@ -382,7 +391,7 @@ impl Session {
             self.look_for_returned = self.inbound.has_returned(|_| true);
             self.refetch = self.inbound.has_returned(|subscription| self.table.has_flow(subscription));
         }
-        self.table.drained(self.inbound.len());
+        self.table.drained(self.inbound.len() < usize::from(self.window) / 2);
         self.table.write(out, self.protocol);
         Ok(())
     }
@@ -405,7 +414,7 @@ impl Session {
             match packet {
                 None => return Ok(()),
                 Some(Packet::Publish(publish)) => self.publish(publish, now),
-                Some(Packet::PubAck { id, code } ) => self.outbound.answered(id, code),
+                Some(Packet::PubAck { id, code }) => self.outbound.answered(id, code),
                 Some(Packet::PubComp { id }) => self.outbound.answered(id, 0),
                 Some(Packet::PubRec { id, code }) => {
                     if self.outbound.received(id, code) {
@@ -420,7 +429,7 @@ impl Session {
                     }
                 }
                 Some(Packet::UnsubAck { id }) => {
-                    for subscription in self.table.unsubscribed(id) {
+                    if let Some(subscription) = self.table.unsubscribed(id) {
                         self.inbound.abandon(subscription);
                     }
                 }
@@ -457,7 +466,9 @@ impl Session {
             inbound::Received::Known => {}
             inbound::Received::New(number) => {
                 let link = &self.link;
-                let slot = |route: &Arc<super::link::Route>, bytes| super::AckSlot::new(link, route, Some(number), bytes);
+                let slot = |route: &Arc<super::link::Route>, bytes| {
+                    super::AckSlot::new(link, route, Some(number), bytes)
+                };
                 self.table.send(routes, publish, now, slot, link.peer.shared());
                 if routes.is_empty() && !self.table.expects(subscription) {
                     // Nobody asked for it: a subscription of an earlier life.

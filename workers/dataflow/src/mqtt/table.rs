@@ -18,14 +18,16 @@ use crate::stats::DropReason;
 
 /// Packet identifiers of subscriptions; publishes use those below.
 const FIRST_ID: u16 = 60_001;
-/// A drained session that stays silent for this long holds nothing any more.
+/// A subscription that was ended, and for which nothing came for this long, has nothing queued at the broker any more.
 const QUIET: Duration = Duration::from_millis(500);
 
 struct Member {
     route: Arc<Route>,
     sender: mpsc::UnboundedSender<Incoming>,
     narrow: bool,
+    /// Goes as soon as it has got what the broker has queued for it.
     leaving: bool,
+    last_message: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ enum State {
     Unwanted,
     /// Asked to be unsubscribed.
     Ending,
+    /// Unsubscribed. What the broker has queued still comes, as the window allows.
+    Ended,
 }
 
 struct Subscription {
@@ -87,7 +91,6 @@ pub(super) struct Table {
     ids: bool,
     online: bool,
     resumed: bool,
-    last_message: Option<Instant>,
     /// Whether the broker had a session at the last connect.
     present: bool,
 }
@@ -150,7 +153,8 @@ impl Table {
             // Asked again even if it is active: the new flow is to get what the broker retains.
             subscription.state = if drain { State::Unwanted } else { State::Wanted };
         }
-        self.members.insert(number, Member { route, sender, narrow, leaving: drain });
+        let member = Member { route, sender, narrow, leaving: drain, last_message: Instant::now() };
+        self.members.insert(number, member);
         self.dirty = true;
         if drain && self.online && !self.present {
             self.members.remove(&number);
@@ -174,20 +178,12 @@ impl Table {
     pub(super) fn leave(&mut self, number: u64) {
         let Some(member) = self.members.get_mut(&number) else { return };
         member.leaving = true;
-        let mut waits = false;
         for filter in &member.route.filters {
             let Some(subscription) = self.subscriptions.get_mut(filter) else { continue };
-            if subscription.members.iter().all(|m| *m == number) {
-                if subscription.state != State::Ending {
-                    subscription.state = State::Unwanted;
-                }
-                waits = true;
-            } else {
-                subscription.members.retain(|m| *m != number);
+            let only = subscription.members.iter().all(|m| *m == number);
+            if only && !matches!(subscription.state, State::Ending | State::Ended) {
+                subscription.state = State::Unwanted;
             }
-        }
-        if !waits {
-            self.members.remove(&number);
         }
         self.dirty = true;
     }
@@ -198,9 +194,13 @@ impl Table {
         self.resumed = resumed;
         self.present = ack.session_present;
         self.dirty = true;
-        self.last_message = None;
         if narrow {
-            let narrowed: Vec<u64> = self.members.values().filter(|m| m.route.qos != Qos::AtMostOnce).map(|m| m.route.number).collect();
+            let narrowed: Vec<u64> = self
+                .members
+                .values()
+                .filter(|m| m.route.qos != Qos::AtMostOnce)
+                .map(|m| m.route.number)
+                .collect();
             for number in narrowed {
                 self.forget(number);
                 if let Some(member) = self.members.get_mut(&number) {
@@ -210,8 +210,10 @@ impl Table {
             }
         }
         if !ack.session_present {
-            let drains: Vec<u64> = self.members.values().filter(|m| m.route.drain).map(|m| m.route.number).collect();
-            for number in drains {
+            // The broker has nothing queued for them any more.
+            let leaving: Vec<u64> =
+                self.members.values().filter(|m| m.leaving).map(|m| m.route.number).collect();
+            for number in leaving {
                 self.members.remove(&number);
                 self.forget(number);
             }
@@ -220,6 +222,7 @@ impl Table {
             subscription.state = match subscription.state {
                 State::Wanted | State::Asked | State::Active => State::Wanted,
                 State::Unwanted | State::Ending => State::Unwanted,
+                State::Ended => State::Ended,
             };
         }
     }
@@ -251,7 +254,11 @@ impl Table {
             if !matches!(subscription.state, State::Wanted | State::Unwanted) {
                 continue;
             }
-            self.next_packet = if self.next_packet < FIRST_ID || self.next_packet == u16::MAX { FIRST_ID } else { self.next_packet + 1 };
+            self.next_packet = if self.next_packet < FIRST_ID || self.next_packet == u16::MAX {
+                FIRST_ID
+            } else {
+                self.next_packet + 1
+            };
             subscription.packet = self.next_packet;
             let id = subscription.packet;
             if subscription.state == State::Wanted {
@@ -279,7 +286,8 @@ impl Table {
         let members = subscription.members.clone();
         for number in members {
             let Some(member) = self.members.get(&number) else { continue };
-            let active = |f: &TopicFilter| self.subscriptions.get(f).is_some_and(|s| s.state == State::Active);
+            let active =
+                |f: &TopicFilter| self.subscriptions.get(f).is_some_and(|s| s.state == State::Active);
             if member.route.filters.iter().all(active) {
                 let resumed = self.resumed;
                 member.route.progress.send_if_modified(|progress| {
@@ -294,37 +302,46 @@ impl Table {
         Answer::Fine
     }
 
-    /// Gives the numbers of subscriptions that ended.
-    pub(super) fn unsubscribed(&mut self, id: u16) -> Vec<u32> {
-        let Some(index) = self.subscriptions.values().position(|s| s.packet == id && s.state == State::Ending) else {
-            return Vec::new();
-        };
-        let draining = self.subscriptions[index].members.iter().any(|m| self.members.get(m).is_some_and(|m| m.route.drain));
-        if draining {
-            // What the broker has queued still comes.
-            return Vec::new();
-        }
-        let Some((_, ended)) = self.subscriptions.shift_remove_index(index) else { return Vec::new() };
-        self.by_number.remove(&ended.number);
-        for number in ended.members {
-            let gone = self.members.get(&number).is_some_and(|member| {
-                member.leaving && !member.route.filters.iter().any(|f| self.subscriptions.contains_key(f))
-            });
-            if gone {
-                self.members.remove(&number);
+    /// Gives the number of the subscription if nobody is interested in it any more.
+    pub(super) fn unsubscribed(&mut self, id: u16) -> Option<u32> {
+        let index = self.subscriptions.values().position(|s| s.packet == id && s.state == State::Ending)?;
+        for number in &self.subscriptions[index].members {
+            if let Some(member) = self.members.get_mut(number) {
+                member.last_message = Instant::now();
             }
         }
-        vec![ended.number]
+        if !self.subscriptions[index].members.is_empty() {
+            self.subscriptions[index].state = State::Ended;
+            return None;
+        }
+        let (_, ended) = self.subscriptions.shift_remove_index(index)?;
+        self.by_number.remove(&ended.number);
+        Some(ended.number)
     }
 
-    /// Ends draining routes for which nothing comes any more.
-    pub(super) fn drained(&mut self, unacknowledged: usize) {
-        let quiet = self.last_message.is_none_or(|at| at.elapsed() >= QUIET);
-        let asked = self.subscriptions.values().all(|s| s.state == State::Ending);
-        if !quiet || !asked || unacknowledged > 0 || !self.online {
+    /// Lets members go that are leaving and have got all that the broker had for them. `unblocked` says that the broker is
+    /// not held back by the window, so that what it has queued does come.
+    pub(super) fn drained(&mut self, unblocked: bool) {
+        if !unblocked || !self.online {
             return;
         }
-        let done: Vec<u64> = self.members.values().filter(|m| m.route.drain).map(|m| m.route.number).collect();
+        let has_all = |m: &&Member| {
+            let ended = m
+                .route
+                .filters
+                .iter()
+                .filter_map(|f| self.subscriptions.get(f))
+                .all(|s| s.state == State::Ended);
+            // Where another flow subscribed again, silence can't be waited for.
+            let shared = !ended
+                && m.route
+                    .filters
+                    .iter()
+                    .filter_map(|f| self.subscriptions.get(f))
+                    .all(|s| s.members.len() > 1);
+            m.leaving && m.route.held() == 0 && (shared || ended && m.last_message.elapsed() >= QUIET)
+        };
+        let done: Vec<u64> = self.members.values().filter(has_all).map(|m| m.route.number).collect();
         for number in done {
             self.members.remove(&number);
             self.forget(number);
@@ -336,7 +353,7 @@ impl Table {
         let mut ended = Vec::new();
         for subscription in self.subscriptions.values_mut() {
             let Some(since) = subscription.orphan else { continue };
-            let ending = matches!(subscription.state, State::Unwanted | State::Ending);
+            let ending = matches!(subscription.state, State::Unwanted | State::Ending | State::Ended);
             if !ending && (since.elapsed() >= linger || returned(subscription.number) > CROWDED) {
                 subscription.state = State::Unwanted;
                 self.dirty = true;
@@ -355,7 +372,7 @@ impl Table {
     /// Whether a subscription's messages may still find a flow.
     pub(super) fn expects(&self, number: u32) -> bool {
         let subscription = self.by_number.get(&number).and_then(|filter| self.subscriptions.get(filter));
-        subscription.is_some_and(|s| !matches!(s.state, State::Unwanted | State::Ending))
+        subscription.is_some_and(|s| !matches!(s.state, State::Unwanted | State::Ending | State::Ended))
     }
 
     /// Collects the routes that a message is for, and gives the first subscription it came by; 0 if there is none.
@@ -388,17 +405,23 @@ impl Table {
         slot: impl Fn(&Arc<Route>, usize) -> AckSlot,
         shared: bool,
     ) {
-        self.last_message = Some(at);
         let (duplicate, qos) = (publish.duplicate, publish.qos);
         let mut message = Message::new(publish.topic, publish.payload);
         message.metadata = publish.properties;
         let others = self.members.len() > 1;
         let last = routes.len().saturating_sub(1);
         for (i, number) in routes.iter().enumerate() {
-            let Some(Member { route, sender, .. }) = self.members.get(number) else { continue };
+            let Some(Member { route, sender, last_message, .. }) = self.members.get_mut(number) else {
+                continue;
+            };
+            *last_message = at;
             let message = if i == last { std::mem::take(&mut message) } else { message.clone() };
             if shared && (others && route.held() >= CROWDED || route.is_full()) {
-                route.is_in_the_way();
+                // What is queued at the broker for a filter that others use too can't be told from what comes later, so
+                // that its flows can't move.
+                if routes.len() == 1 {
+                    route.is_in_the_way();
+                }
                 if qos == Qos::AtMostOnce && route.is_full() {
                     route.flow.stats().dropped(DropReason::Overflow);
                     continue;

@@ -44,7 +44,9 @@ pub(crate) async fn connect(peer: &Peer) -> Result<Transport, ConnectError> {
             .map_err(|source| ConnectError::Tcp { url: url(), source })?;
         if peer.url.tls() { secure(peer, tcp).await } else { Ok(Transport::Tcp(tcp)) }
     };
-    tokio::time::timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| Err(ConnectError::Timeout { url: url() }))
+    tokio::time::timeout(CONNECT_TIMEOUT, connect)
+        .await
+        .unwrap_or_else(|_| Err(ConnectError::Timeout { url: url() }))
 }
 
 #[cfg(not(feature = "tls"))]
@@ -65,9 +67,7 @@ async fn secure(peer: &Peer, tcp: TcpStream) -> Result<Transport, ConnectError> 
 }
 
 #[cfg(feature = "tls")]
-async fn client_config(
-    tls: &crate::config::TlsConfig,
-) -> Result<tokio_rustls::rustls::ClientConfig, String> {
+async fn client_config(tls: &crate::config::TlsConfig) -> Result<tokio_rustls::rustls::ClientConfig, String> {
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};

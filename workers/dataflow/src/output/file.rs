@@ -142,7 +142,11 @@ impl FileSink {
                 Ok(()) | Err(_) => {}
             }
         }
-        if self.config.keep == 0 { fs::remove_file(path).await } else { fs::rename(path, part(path, 1)).await }
+        if self.config.keep == 0 {
+            fs::remove_file(path).await
+        } else {
+            fs::rename(path, part(path, 1)).await
+        }
     }
 }
 

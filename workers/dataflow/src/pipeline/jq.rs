@@ -78,7 +78,8 @@ impl fmt::Debug for Program {
 impl Program {
     pub(super) fn compile(code: &str, bindings: &Bindings) -> Result<Self, JqError> {
         if let Some(at) = code.find("{{") {
-            let hint = "a template mark has no place in a jq program: variables are bound, write `$vars.NAME`";
+            let hint =
+                "a template mark has no place in a jq program: variables are bound, write `$vars.NAME`";
             return Err(error_at(code, at, hint.into()));
         }
         let arena = Arena::default();
@@ -97,9 +98,7 @@ impl Program {
                 let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
                 first.map_or_else(
                     || error_at(code, 0, "malformed".into()),
-                    |(name, undefined)| {
-                        error_at(code, offset(code, name), unknown(name, undefined.as_str()))
-                    },
+                    |(name, undefined)| error_at(code, offset(code, name), unknown(name, undefined.as_str())),
                 )
             })?;
         Ok(Self { filter, bindings: bindings.clone(), uses_meta: code.contains("$meta") })
@@ -112,7 +111,8 @@ impl Program {
         message: &Message,
     ) -> impl Iterator<Item = Result<Val, Failure>> + 'a {
         let meta = if self.uses_meta { meta(message) } else { Val::Null };
-        let values = [meta, self.bindings.vars.clone()].into_iter().chain(self.bindings.named.iter().cloned());
+        let values =
+            [meta, self.bindings.vars.clone()].into_iter().chain(self.bindings.named.iter().cloned());
         let ctx = Ctx::<Data>::new(&self.filter.lut, Vars::new(values));
         self.filter.id.run((ctx, input)).map(|result| {
             result.map_err(|exception| match exception.get_err() {
@@ -128,7 +128,10 @@ fn unknown(name: &str, what: &str) -> String {
         return format!("`{name}` is not offered here: a program sees its message and its variables only");
     }
     if name.starts_with('$') {
-        return format!("unknown {what} `{name}`; known are {}; variables of the flow are `$vars.NAME`", VARIABLES.join(", "));
+        return format!(
+            "unknown {what} `{name}`; known are {}; variables of the flow are `$vars.NAME`",
+            VARIABLES.join(", ")
+        );
     }
     format!("unknown {what} `{name}`")
 }
@@ -141,7 +144,9 @@ fn load_error(code: &str, error: &load::Error<&str>) -> JqError {
         }
         load::Error::Lex(errors) => errors.first().map_or_else(
             || error_at(code, 0, "malformed".into()),
-            |(expected, found)| error_at(code, offset(code, found), format!("expected {}", expected.as_str())),
+            |(expected, found)| {
+                error_at(code, offset(code, found), format!("expected {}", expected.as_str()))
+            },
         ),
         load::Error::Parse(errors) => errors.first().map_or_else(
             || error_at(code, 0, "malformed".into()),
@@ -173,6 +178,7 @@ fn error_at(code: &str, at: usize, text: String) -> JqError {
 
 /// A message's payload may be in an error's text; it is not to fill a log.
 fn shorten(text: &str) -> Arc<str> {
+    // Two lines of a terminal.
     const LONGEST: usize = 160;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -202,7 +208,9 @@ pub(super) fn parse(payload: &Bytes) -> Result<Val, Arc<str>> {
 pub(super) fn check_json(value: &Val) -> Result<(), &'static str> {
     match value {
         Val::Null | Val::Bool(_) | Val::TStr(_) => Ok(()),
-        Val::Num(Num::Float(float)) if !float.is_finite() => Err("the program gives NaN or an infinite number, which JSON can't say"),
+        Val::Num(Num::Float(float)) if !float.is_finite() => {
+            Err("the program gives NaN or an infinite number, which JSON can't say")
+        }
         Val::Num(_) => Ok(()),
         Val::BStr(_) => Err("the program gives bytes that are not text, which JSON can't say"),
         Val::Arr(items) => items.iter().try_for_each(check_json),
@@ -219,7 +227,8 @@ pub(super) fn check_json(value: &Val) -> Result<(), &'static str> {
 pub(super) fn write(value: &Val) -> Bytes {
     let mut bytes = Vec::with_capacity(128);
     // Writing to a Vec can't fail.
-    let pp = printer::Pp { indent: None, sort_keys: false, styles: printer::Styles::default(), sep_space: false };
+    let pp =
+        printer::Pp { indent: None, sort_keys: false, styles: printer::Styles::default(), sep_space: false };
     printer::write(&mut bytes, &pp, 0, value).unwrap_or_default();
     bytes.into()
 }
@@ -232,7 +241,8 @@ pub(super) fn field(value: &Val, name: &str) -> Option<Val> {
 }
 
 pub(super) fn object<const N: usize>(fields: [(&'static str, Val); N]) -> Val {
-    let entries = fields.into_iter().map(|(name, value)| (Val::utf8_str(Bytes::from_static(name.as_bytes())), value));
+    let entries =
+        fields.into_iter().map(|(name, value)| (Val::utf8_str(Bytes::from_static(name.as_bytes())), value));
     Val::obj(entries.collect())
 }
 

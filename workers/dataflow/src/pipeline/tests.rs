@@ -19,7 +19,10 @@ fn pipeline(steps: Value) -> Pipeline {
 fn run(steps: Value, topic: &str, payload: &str) -> Result<Vec<(String, String)>, StepError> {
     let mut out = Vec::new();
     pipeline(steps).run(Message::new(topic, payload.to_owned()), NOW, &mut out)?;
-    Ok(out.into_iter().map(|m| (m.topic.to_string(), String::from_utf8(m.payload.to_vec()).unwrap())).collect())
+    Ok(out
+        .into_iter()
+        .map(|m| (m.topic.to_string(), String::from_utf8(m.payload.to_vec()).unwrap()))
+        .collect())
 }
 
 #[track_caller]
@@ -41,8 +44,16 @@ fn fails(steps: Value, payload: &str, kind: ErrorKind, says: &str) {
 fn steps_do_what_they_say() {
     gives(json!([]), "not json", &[("in/x", "not json")]);
     gives(json!([{"topic": "t"}]), "not json", &[("t", "not json")]);
-    gives(json!([{"map": ".a"}]), r#"{"a": {"b": [1, 2.5, "x", null]}}"#, &[("in/x", r#"{"b":[1,2.5,"x",null]}"#)]);
-    gives(json!([{"map": ".[]"}, {"topic": {"expr": "\"n/\\(.)\""}}]), "[1,2]", &[("n/1", "1"), ("n/2", "2")]);
+    gives(
+        json!([{"map": ".a"}]),
+        r#"{"a": {"b": [1, 2.5, "x", null]}}"#,
+        &[("in/x", r#"{"b":[1,2.5,"x",null]}"#)],
+    );
+    gives(
+        json!([{"map": ".[]"}, {"topic": {"expr": "\"n/\\(.)\""}}]),
+        "[1,2]",
+        &[("n/1", "1"), ("n/2", "2")],
+    );
     gives(json!([{"map": "empty"}]), "1", &[]);
     gives(json!([{"filter": ". > $vars.limit"}]), "11", &[("in/x", "11")]);
     gives(json!([{"filter": ". > $vars.limit"}]), "9", &[]);
@@ -71,10 +82,20 @@ fn a_tag_has_its_place_in_the_namespace() {
     };
     let topic = "umh/v1/acme/cologne/_raw/temperature";
     gives(tag(json!({})), "21.5", &[(topic, r#"{"timestamp_ms":1700000000000,"value":21.5}"#)]);
-    gives(tag(json!({})), r#"{"value": 3, "timestamp_ms": 7}"#, &[(topic, r#"{"timestamp_ms":7,"value":3}"#)]);
-    gives(tag(json!({})), r#"{"other": 3}"#, &[(topic, r#"{"timestamp_ms":1700000000000,"value":{"other":3}}"#)]);
     gives(
-        tag(json!({"tag": {"expr": ".name"}, "value": ".v", "timestamp_ms": ".t * 1000", "contract": "_press", "location": "x"})),
+        tag(json!({})),
+        r#"{"value": 3, "timestamp_ms": 7}"#,
+        &[(topic, r#"{"timestamp_ms":7,"value":3}"#)],
+    );
+    gives(
+        tag(json!({})),
+        r#"{"other": 3}"#,
+        &[(topic, r#"{"timestamp_ms":1700000000000,"value":{"other":3}}"#)],
+    );
+    gives(
+        tag(
+            json!({"tag": {"expr": ".name"}, "value": ".v", "timestamp_ms": ".t * 1000", "contract": "_press", "location": "x"}),
+        ),
         r#"{"name": "speed", "v": "fast", "t": 2}"#,
         &[("umh/v1/x/_press/speed", r#"{"timestamp_ms":2000,"value":"fast"}"#)],
     );
@@ -101,7 +122,8 @@ fn refused_messages_say_where_and_why() {
 #[test]
 fn a_message_that_fails_halfway_leaves_nothing_behind() {
     let mut out = vec![Message::new("before", "")];
-    let result = pipeline(json!([{"map": "1, 2, error(\"late\")"}])).run(Message::new("t", "1"), NOW, &mut out);
+    let result =
+        pipeline(json!([{"map": "1, 2, error(\"late\")"}])).run(Message::new("t", "1"), NOW, &mut out);
     assert!(result.is_err());
     assert_eq!(out.len(), 1);
 }
@@ -143,7 +165,9 @@ fn a_hostile_variable_is_only_a_text() {
 
 #[test]
 fn values_keep_their_precision() {
-    for text in ["9007199254740993", "-0.1", "123456789012345678901234567890", "1e-7", "\"\\u00e4\\n\\\"\"", "\"😀\""] {
+    for text in
+        ["9007199254740993", "-0.1", "123456789012345678901234567890", "1e-7", "\"\\u00e4\\n\\\"\"", "\"😀\""]
+    {
         let got = run(json!([{"map": "."}]), "t", text).unwrap();
         let (before, after): (Value, Value) =
             (serde_json::from_str(text).unwrap(), serde_json::from_str(&got[0].1).unwrap());

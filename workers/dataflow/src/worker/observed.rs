@@ -94,8 +94,7 @@ pub struct Counters {
 
 impl Counters {
     fn new(s: &FlowSnapshot) -> Self {
-        let connection_errors =
-            Stage::ALL.iter().map(|stage| s.errors(*stage, ErrorKind::Connection)).sum();
+        let connection_errors = Stage::ALL.iter().map(|stage| s.errors(*stage, ErrorKind::Connection)).sum();
         let delivered: u64 = s.latency.iter().sum();
         let mean = u32::try_from(delivered).ok().and_then(|n| s.latency_sum.checked_div(n));
         Self {
@@ -146,7 +145,9 @@ impl Trouble {
             Self::Stalled(count, time) => {
                 Reason::from(("{} messages are on their way and none arrived for {}", *count, time.get()))
             }
-            Self::Silent(time) => Reason::from(("the source is silent for {}, longer than expected", time.get())),
+            Self::Silent(time) => {
+                Reason::from(("the source is silent for {}, longer than expected", time.get()))
+            }
             Self::Errors(text) => Reason::from(("3 errors within a minute, the last one: {}", text)),
         }
     }

@@ -47,7 +47,9 @@ fn judge<'a>(config: &FlowConfig, seen: &'a FlowObserved) -> Verdict<'a> {
         Health::Failed(text) => Verdict::Start(Reason::from(("the flow ended: {}", text))),
         Health::Finished => Verdict::Be(Idle, Reason::new("the input has no more messages"), None),
         Health::Active => Verdict::Be(Active, Reason::new("messages pass"), None),
-        Health::Idle => Verdict::Be(Idle, Reason::from(("no message passed for {}", config.fresh_within.get())), None),
+        Health::Idle => {
+            Verdict::Be(Idle, Reason::from(("no message passed for {}", config.fresh_within.get())), None)
+        }
         Health::Degraded(trouble) => Verdict::Be(Degraded, trouble.reason(), Some(trouble)),
     }
 }

@@ -11,14 +11,21 @@ use crate::support::{Broker, Running, free_port, pool};
 /// Sends one request and gives the status and the body of the answer.
 async fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     // A server that refuses early may hang up before it has read all.
     let _ = stream.write_all(body.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("no status: {answer:?}"));
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or_else(|| panic!("no status: {answer:?}"));
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
@@ -44,8 +51,14 @@ async fn a_request_is_answered_after_the_output_took_it() {
 
     // The target is away: the answer waits, and a full flow says so.
     let (a, b) = (
-        tokio::time::timeout(std::time::Duration::from_secs(60), request(address, "POST", "/hook", "{\"id\": \"a\"}")),
-        tokio::time::timeout(std::time::Duration::from_secs(60), request(address, "PUT", "/hook", "{\"id\": \"b\"}")),
+        tokio::time::timeout(
+            std::time::Duration::from_secs(60),
+            request(address, "POST", "/hook", "{\"id\": \"a\"}"),
+        ),
+        tokio::time::timeout(
+            std::time::Duration::from_secs(60),
+            request(address, "PUT", "/hook", "{\"id\": \"b\"}"),
+        ),
     );
     let rest = async {
         flow.until("both under way", |s| s.in_flight == 2).await;

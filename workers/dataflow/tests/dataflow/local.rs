@@ -38,9 +38,12 @@ async fn a_file_is_rotated_by_size_and_no_line_is_torn_or_lost() {
     });
     let mut flow = Running::start("/f", config, &pool("f"));
     flow.ended().await.unwrap();
-    let mut files: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|f| f.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|f| f.unwrap().path()).collect();
     // The youngest part is `log`, then `.1`, so the oldest comes first when sorted by number, downwards.
-    files.sort_by_key(|f| std::cmp::Reverse(f.extension().and_then(|e| e.to_str()?.parse::<u32>().ok()).unwrap_or(0)));
+    files.sort_by_key(|f| {
+        std::cmp::Reverse(f.extension().and_then(|e| e.to_str()?.parse::<u32>().ok()).unwrap_or(0))
+    });
     assert!(files.len() > 3, "{files:?}");
     let mut lines = Vec::new();
     for file in &files {

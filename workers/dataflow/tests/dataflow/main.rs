@@ -1,5 +1,7 @@
 //! Flows against real peers: mosquitto and its clients, HTTP over TCP, files, and the worker's two halves.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod http;
 mod local;
 mod mqtt;

@@ -39,11 +39,11 @@ async fn nothing_is_lost_or_reordered_over_restarts_of_both_brokers() {
     sink.down().await;
     sink.up().await;
 
-    let duplicates = subscriber.expect_in_order(2, EACH).await;
+    subscriber.expect_in_order(2, EACH).await;
     let end = flow.until("the end", |s| s.in_flight == 0).await;
     assert!(end.messages_out >= 2 * EACH);
     assert!(end.reconnects >= 2, "{end:?}");
-    assert!(duplicates < 3 * 1024, "{duplicates} duplicates are more than were ever in flight");
+    assert!(end.retries > 0, "what was under way to the sink was written again, and counted: {end:?}");
     flow.stop().await.unwrap();
 }
 
@@ -102,9 +102,12 @@ async fn messages_pass_in_every_version_and_quality() {
         for qos in 0..=2 {
             let name = format!("{version}-{qos}");
             let mut subscriber = broker.subscriber(&format!("check-{name}")).await;
-            let input = json!({"url": broker.url(), "topic": format!("in/{name}"), "qos": qos, "version": version});
-            let output = json!({"url": broker.url(), "topic": format!("out/{name}"), "qos": qos, "version": version});
-            let flow = Running::start(&name, json!({"input": {"mqtt": input}, "output": {"mqtt": output}}), &pool);
+            let input =
+                json!({"url": broker.url(), "topic": format!("in/{name}"), "qos": qos, "version": version});
+            let output =
+                json!({"url": broker.url(), "topic": format!("out/{name}"), "qos": qos, "version": version});
+            let flow =
+                Running::start(&name, json!({"input": {"mqtt": input}, "output": {"mqtt": output}}), &pool);
             let subscribed = format!("in/{name} (QoS {qos})");
             until("the subscription", || (broker.logged(&subscribed) > 0).then_some(())).await;
             broker.publish(&format!("in/{name}"), &numbers(50)).await;

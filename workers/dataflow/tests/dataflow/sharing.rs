@@ -32,7 +32,8 @@ async fn two_hundred_flows_to_one_broker_are_one_connection() {
     }
     assert_eq!(pool.sessions(), 1);
     // The second flow widens the window, for which the session connects once more.
-    let connects = broker.lines("New client connected from").into_iter().filter(|l| l.contains(" as fsm")).count();
+    let connects =
+        broker.lines("New client connected from").into_iter().filter(|l| l.contains(" as fsm")).count();
     assert!((1..=2).contains(&connects), "{connects}");
     drop(flows);
 }

@@ -23,7 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until `look` gives something.
 #[track_caller]
-pub(crate) fn until<'a, T>(what: &'a str, mut look: impl FnMut() -> Option<T> + 'a) -> impl Future<Output = T> + 'a {
+pub(crate) fn until<'a, T>(
+    what: &'a str,
+    mut look: impl FnMut() -> Option<T> + 'a,
+) -> impl Future<Output = T> + 'a {
     let caller = std::panic::Location::caller();
     async move {
         let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -91,7 +94,9 @@ impl Broker {
     pub(crate) async fn up(&mut self) {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.path("conf")).kill_on_drop(true);
-        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mosquitto is installed"));
+        self.child = Some(
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mosquitto is installed"),
+        );
         let port = self.port;
         until("mosquitto to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
     }
@@ -124,8 +129,11 @@ impl Broker {
 
     /// Publishes each line of `lines` as a message, at quality of service 1, and waits for all answers.
     pub(crate) async fn publish(&self, topic: &str, lines: &str) {
-        let mut child =
-            self.client("mosquitto_pub", &["-q", "1", "-t", topic, "-l"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .client("mosquitto_pub", &["-q", "1", "-t", topic, "-l"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
         assert!(child.wait().await.unwrap().success());
     }
@@ -136,7 +144,8 @@ impl Broker {
         let mut child = self.client("mosquitto_sub", &args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut subscriber = Subscriber { _child: child, lines };
-        let probe = self.client("mosquitto_pub", &["-q", "1", "-r", "-t", "probe", "-m", id]).status().await.unwrap();
+        let probe =
+            self.client("mosquitto_pub", &["-q", "1", "-r", "-t", "probe", "-m", id]).status().await.unwrap();
         assert!(probe.success());
         // Earlier ones may have left a probe.
         while subscriber.next().await != ("probe".to_owned(), id.to_owned()) {}
@@ -153,31 +162,28 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     /// The next message: topic and payload.
     pub(crate) async fn next(&mut self) -> (String, String) {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a message within a minute");
+        let line =
+            tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a message within a minute");
         let line = line.unwrap().expect("the subscriber runs");
         line.split_once(' ').map(|(t, p)| (t.to_owned(), p.to_owned())).unwrap_or((line, String::new()))
     }
 
-    /// Reads until `count` different numbers have come on each topic. Fails if first comers are out of order. Gives the
-    /// number of duplicates.
-    pub(crate) async fn expect_in_order(&mut self, topics: usize, count: u64) -> usize {
+    /// Reads until `count` different numbers have come on each topic. Fails if first comers are out of order.
+    pub(crate) async fn expect_in_order(&mut self, topics: usize, count: u64) {
         let mut next: BTreeMap<String, u64> = BTreeMap::new();
-        let mut duplicates = 0;
         while next.len() < topics || next.values().any(|n| *n < count) {
             let (topic, payload) = self.next().await;
             if topic == "probe" {
                 continue;
             }
-            let number: u64 = payload.parse().unwrap_or_else(|_| panic!("`{payload}` on {topic} is a number"));
+            let number: u64 =
+                payload.parse().unwrap_or_else(|_| panic!("`{payload}` on {topic} is a number"));
             let expected = next.entry(topic.clone()).or_default();
             assert!(number <= *expected, "{topic}: {number} came, {expected} is missing");
             if number == *expected {
                 *expected += 1;
-            } else {
-                duplicates += 1;
             }
         }
-        duplicates
     }
 }
 
@@ -218,13 +224,18 @@ impl Running {
 
     /// Waits until it ends by itself.
     pub(crate) async fn ended(&mut self) -> Result<(), FlowError> {
-        let joined = tokio::time::timeout(PATIENCE, self.task.join_next()).await.expect("it ends within a minute");
+        let joined =
+            tokio::time::timeout(PATIENCE, self.task.join_next()).await.expect("it ends within a minute");
         joined.expect("it was started").expect("it does not panic")
     }
 
     /// Waits until its counters are as they should be.
     #[track_caller]
-    pub(crate) fn until<'a>(&'a self, what: &'a str, good: impl Fn(&FlowSnapshot) -> bool + 'a) -> impl Future<Output = FlowSnapshot> + 'a {
+    pub(crate) fn until<'a>(
+        &'a self,
+        what: &'a str,
+        good: impl Fn(&FlowSnapshot) -> bool + 'a,
+    ) -> impl Future<Output = FlowSnapshot> + 'a {
         let watch = self.watch.clone();
         until(what, move || Some(watch.snapshot()).filter(|s| good(s)))
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fsm_core::{
-    ActionContext, ActionError, BoxFuture, CollectContext, Generation, Host, Identity, Incarnation, Job, MetricSink,
-    Moment, NoMetrics, NodeId, NodePath, SeenAny, Worker, chain,
+    ActionContext, ActionError, BoxFuture, CollectContext, Generation, Host, Identity, Incarnation, Job,
+    MetricSink, Moment, NoMetrics, NodeId, NodePath, SeenAny, Worker, chain,
 };
 use fsm_metrics::{Metrics, MetricsConfig};
 use fsm_worker_dataflow::config::FlowConfig;
@@ -91,7 +91,10 @@ impl Node {
     }
 
     async fn look(&self) -> FlowObserved {
-        self.worker.collect_observed_state(CollectContext::new(self.job())).await.expect("it looks at memory only")
+        self.worker
+            .collect_observed_state(CollectContext::new(self.job()))
+            .await
+            .expect("it looks at memory only")
     }
 
     /// Looks until it is as it should be.
@@ -125,7 +128,10 @@ async fn each_action_run_twice_does_what_it_does_once() {
     let seen = node.until(|s| s.health == Health::Active).await;
     assert_eq!(seen.deployed.as_ref(), Some(&node.config));
     node.act(FlowAction::Start).await.expect("it runs already");
-    assert!(node.look().await.counters.messages_in >= seen.counters.messages_in, "a running flow was replaced");
+    assert!(
+        node.look().await.counters.messages_in >= seen.counters.messages_in,
+        "a running flow was replaced"
+    );
     assert_eq!(node.tasks(), 1);
     for _ in 0..2 {
         node.act(FlowAction::Stop).await.expect("it can always be stopped");
@@ -245,7 +251,9 @@ async fn counters_reach_the_metrics() {
         ("end_to_end_latency_seconds_count", "", 4),
     ] {
         let found = text.lines().any(|line| {
-            line.starts_with(&format!("dataflow_{name}{{")) && line.contains(labels) && line.ends_with(&format!(" {value}"))
+            line.starts_with(&format!("dataflow_{name}{{"))
+                && line.contains(labels)
+                && line.ends_with(&format!(" {value}"))
         });
         assert!(found, "dataflow_{name}{{{labels}}} {value} is missing in\n{text}");
     }

@@ -62,7 +62,12 @@ proptest! {
 #[test]
 fn a_packet_in_pieces_is_waited_for() {
     let mut whole = BytesMut::new();
-    publish_into(&mut whole, Protocol::V5, &message("a", &[7; 300], &[]), (Qos::AtLeastOnce, false, false, 9));
+    publish_into(
+        &mut whole,
+        Protocol::V5,
+        &message("a", &[7; 300], &[]),
+        (Qos::AtLeastOnce, false, false, 9),
+    );
     for cut in 0..whole.len() {
         let mut part = BytesMut::from(&whole[..cut]);
         assert_eq!(decode(&mut part, Protocol::V5), Ok(None), "{cut}");
@@ -96,7 +101,10 @@ fn packets_have_the_bytes_of_the_standard() {
     let expected = b"\x10\x1d\0\x04MQTT\x05\xc0\0\x1e\x08\x11\0\0\0\x0a\x21\0\x05\0\x02ab\0\x01u\0\x01p";
     assert_eq!(&out[..], expected);
     out.clear();
-    connect(&mut out, Connect { protocol: Protocol::V311, username: None, password: None, clean: true, ..hello });
+    connect(
+        &mut out,
+        Connect { protocol: Protocol::V311, username: None, password: None, clean: true, ..hello },
+    );
     assert_eq!(&out[..], b"\x10\x0e\0\x04MQTT\x04\x02\0\x1e\0\x02ab");
     out.clear();
     subscribe(&mut out, Protocol::V5, 7, ("a/#", Qos::AtLeastOnce, Some(200)));

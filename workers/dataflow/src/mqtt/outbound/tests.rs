@@ -34,7 +34,8 @@ fn ack(present: bool, window: u16) -> ConnAck {
 impl Desk {
     fn new(window: u16) -> Self {
         let config: FlowConfig =
-            serde_json::from_value(serde_json::json!({"input": {"generate": {}}, "output": {"drop": {}}})).unwrap();
+            serde_json::from_value(serde_json::json!({"input": {"generate": {}}, "output": {"drop": {}}}))
+                .unwrap();
         let (flow, rejects) = Shared::new("/test", &config);
         let mut outbound = Outbound::new();
         outbound.connected(&ack(false, window), Protocol::V5);
@@ -59,13 +60,12 @@ impl Desk {
         self.outbound.write(&mut out, Protocol::V5, usize::MAX);
         let mut written = Vec::new();
         while let Some(packet) = decode(&mut out, Protocol::V5).unwrap() {
-            match packet {
-                Packet::Publish(p) => {
-                    written.push((p.id, std::str::from_utf8(&p.payload).unwrap().parse().unwrap(), p.duplicate));
-                }
-                Packet::PubRel { id } => written.push((id, usize::MAX, false)),
-                other => panic!("{other:?}"),
+            if let Packet::PubRel { id } = packet {
+                written.push((id, usize::MAX, false));
+                continue;
             }
+            let Packet::Publish(p) = packet else { panic!("{packet:?}") };
+            written.push((p.id, std::str::from_utf8(&p.payload).unwrap().parse().unwrap(), p.duplicate));
         }
         written
     }
@@ -136,7 +136,10 @@ fn refused_and_too_large_messages_go_back_to_the_flow() {
     desk.write();
     desk.outbound.answered(1, 0x87);
     let reject = desk.rejects.try_recv().unwrap();
-    assert_eq!((reject.kind, &*reject.text), (ErrorKind::Rejected, "the broker refused a message: not authorized"));
+    assert_eq!(
+        (reject.kind, &*reject.text),
+        (ErrorKind::Rejected, "the broker refused a message: not authorized")
+    );
     drop(reject);
 
     let message = Message::new("t", vec![0; 2000]);

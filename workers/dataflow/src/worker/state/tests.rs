@@ -61,7 +61,11 @@ fn a_running_flow_is_what_its_figures_say() {
             (trouble(Trouble::Refused("bad".into())), Degraded),
         ] {
             let answer = case(observed).next(from);
-            if from == to { answer.stays() } else { answer.moves_to(to) };
+            if from == to {
+                answer.stays()
+            } else {
+                answer.moves_to(to)
+            };
         }
     }
 }
