@@ -43,9 +43,14 @@ fn an_action_has_its_own_policy_or_that_of_the_kind() {
         .with_retry(RetryPolicy::NEVER)
         .with_on_change(OnChange::Supersede)
         .blocking()];
-    let policy = Policy::DEFAULT.with_actions(ACTIONS).with_retry(RetryPolicy { retries: 7, ..RetryPolicy::default() });
+    let policy = Policy::DEFAULT
+        .with_actions(ACTIONS)
+        .with_retry(RetryPolicy { retries: 7, ..RetryPolicy::default() });
     assert_eq!(policy.action("start"), ACTIONS[0]);
-    assert_eq!((ACTIONS[0].retry.retries, ACTIONS[0].on_change, ACTIONS[0].blocking), (0, OnChange::Supersede, true));
+    assert_eq!(
+        (ACTIONS[0].retry.retries, ACTIONS[0].on_change, ACTIONS[0].blocking),
+        (0, OnChange::Supersede, true)
+    );
     let other = policy.action("other");
     assert_eq!((other.name, other.timeout, other.retry.retries), ("other", s(300), 7));
     assert_eq!((other.on_change, other.blocking), (OnChange::Finish, false));
@@ -122,6 +127,9 @@ fn each_setting_of_a_kind_is_kept() {
         .with_collector_timeout(s(90))
         .with_stop_timeout(s(7))
         .blocking_collect();
-    assert_eq!((policy.collect_timeout(), policy.stale_after(), policy.collector_timeout()), (s(3), s(30), s(90)));
+    assert_eq!(
+        (policy.collect_timeout(), policy.stale_after(), policy.collector_timeout()),
+        (s(3), s(30), s(90))
+    );
     assert_eq!((policy.stop_timeout, policy.blocking_collect), (s(7), true));
 }

@@ -135,8 +135,12 @@ fn an_error_says_what_where_and_why() {
     assert_eq!(&*chain(&derive), "read.input: no port: the disk is full");
     assert_eq!(derive, DeriveError::config("no port").at("read.input"), "equal when they read the same");
     assert_ne!(derive, DeriveError::new(DeriveErrorKind::Type, "no port").at("read.input"));
-    assert_eq!(&*CollectError::new("can't look").with_source(cause()).chain(), "can't look: the disk is full");
-    let passing = ActionError::transient("busy").with_retry_after(Duration::from_secs(3)).with_source(cause());
+    assert_eq!(
+        &*CollectError::new("can't look").with_source(cause()).chain(),
+        "can't look: the disk is full"
+    );
+    let passing =
+        ActionError::transient("busy").with_retry_after(Duration::from_secs(3)).with_source(cause());
     assert_eq!((passing.is_permanent(), passing.retry_after()), (false, Some(Duration::from_secs(3))));
     assert_eq!((&*passing.chain(), passing.to_string().as_str()), ("busy: the disk is full", "busy"));
     assert!(ActionError::permanent("gone").is_permanent());

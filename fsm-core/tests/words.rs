@@ -128,7 +128,10 @@ fn a_duration_crosses_json_as_text() {
     assert_eq!((json!(d), format!("{d:?}"), d), (json!("1m30s"), "1m30s".into(), "90s".parse().unwrap()));
     assert_eq!(serde_json::from_value::<HumanDuration>(json!("90s")).unwrap(), d);
     assert!(serde_json::from_value::<HumanDuration>(json!(90)).is_err(), "a number has no unit");
-    assert!(HumanDuration::new(Duration::MAX).to_string().parse::<HumanDuration>().is_ok(), "the longest too");
+    assert!(
+        HumanDuration::new(Duration::MAX).to_string().parse::<HumanDuration>().is_ok(),
+        "the longest too"
+    );
     let schema = schemars::schema_for!(HumanDuration);
     assert_eq!(schema.get("type"), Some(&json!("string")));
 }

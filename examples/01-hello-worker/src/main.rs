@@ -111,8 +111,8 @@ async fn main() -> anyhow::Result<()> {
     let store = Arc::new(fsm_store::MemoryStore::new(Default::default()));
     let tree = start(registry, DriverConfig::default(), &metrics, store)?;
 
-    let root = ChildSpec::try_new("ann", "hello")?
-        .with_typed_config(HelloConfig { mood_file: mood_file.clone() });
+    let root =
+        ChildSpec::try_new("ann", "hello")?.with_typed_config(HelloConfig { mood_file: mood_file.clone() });
     let events = tree.events();
     tree.apply(root, Vars::new()).await?;
     tokio::try_join!(print(events), play(&tree, &mood_file))?;

@@ -1,7 +1,5 @@
 //! The example does what it says.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::process::Command;
 
 #[test]
