@@ -93,17 +93,14 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
 async fn bind(loaded: &Loaded) -> Result<TcpListener, Failure> {
     let address = loaded.server.listen;
     http::bind(address).await.map_err(|error| {
-        let diagnostic = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                Diagnostic::error(config::PORT_IN_USE, format!("the address {address} is in use"))
-                    .path("server.listen")
-                    .help("stop the program that listens there, perhaps another fsmd, or choose another `server.listen`")
-            }
-            _ => Diagnostic::error(config::PORT_IN_USE, format!("the address {address} can't be listened on: {error}"))
-                .path("server.listen")
-                .help("choose another `server.listen`"),
-        };
-        Failure::new(diagnostic.to_string())
+        if error.kind() != std::io::ErrorKind::AddrInUse {
+            return Failure::new(format!("the address {address} can't be listened on: {error}"))
+                .help("choose another `server.listen`");
+        }
+        let help =
+            "stop the program that listens there, perhaps another fsmd, or choose another `server.listen`";
+        let found = Diagnostic::error(config::PORT_IN_USE, format!("the address {address} is in use"));
+        Failure::new(found.path("server.listen").help(help).to_string())
     })
 }
 

@@ -13,6 +13,7 @@ const SHOWN: usize = 10;
 pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String {
     let entry = &node.entry;
     let mut out = String::new();
+    out.push_str(&format!("{}  ({})\n", paint.bold(&entry.path), entry.kind));
     let mut line = |key: &str, text: &str| {
         out.push_str(&format!("{}  {}\n", paint.dim(&format!("{key:>9}")), text));
     };
@@ -20,7 +21,6 @@ pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String 
     let state = if entry.invalid { paint.bad(&state) } else { paint.phase(entry.phase, &state) };
     let mut is = vec![format!("{}", entry.phase)];
     is.extend(entry.marks());
-    line("", &format!("{}  ({})", paint.bold(&entry.path), entry.kind));
     line("state", &format!("{state}  ({})", is.join(", ")));
     line("since", &format!("{}  ({})", ago(&entry.since, now), entry.since));
     line("why", &one_line(&entry.reason));
@@ -34,7 +34,10 @@ pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String 
         node.next_look.as_deref().map_or_else(|| "when something changes".to_owned(), |at| ago(at, now));
     line("next look", &next);
     line("goal", &format!("{}", entry.goal));
-    line("lives", &format!("started {}, restarted {} lately", times(node.starts as usize), times(node.restarts)));
+    line(
+        "lives",
+        &format!("started {}, lately restarted {}", times(node.starts as usize), times(node.restarts)),
+    );
     if let Some(action) = &node.action {
         line("action", &action_line(action, now));
     }
@@ -99,7 +102,11 @@ fn section(out: &mut String, title: &str, about: &str, value: Option<&serde_json
 }
 
 fn history(out: &mut String, node: &Details, now: SystemTime, paint: Paint) {
-    let about = format!("the last {} decisions, newest first", node.history.len().min(SHOWN));
+    let about = match node.history.len() {
+        0 => "nothing was decided yet".to_owned(),
+        1 => "its only decision".to_owned(),
+        n => format!("the last {} decisions, newest first", n.min(SHOWN)),
+    };
     out.push_str(&format!("\n{}  {}\n", paint.bold("history"), paint.dim(&about)));
     for past in node.history.iter().rev().take(SHOWN) {
         let action = past.action.as_deref().map(|action| format!(" → {action}")).unwrap_or_default();
@@ -110,6 +117,7 @@ fn history(out: &mut String, node: &Details, now: SystemTime, paint: Paint) {
 
 fn times(n: usize) -> String {
     match n {
+        0 => "never".to_owned(),
         1 => "once".to_owned(),
         n => format!("{n} times"),
     }
@@ -160,6 +168,28 @@ mod tests {
     #[test]
     fn a_description_begins_with_the_answer() {
         let now = humantime::parse_rfc3339("2026-01-01T00:01:00.000Z").unwrap();
-        insta::assert_snapshot!(describe(&details(), now, Paint::plain()), @r"");
+        insta::assert_snapshot!(describe(&details(), now, Paint::plain()), @r#"
+        /a/b  (connection)
+            state  ✗ Down  (degraded)
+            since  1m ago  (2026-01-01T00:00:00.000Z)
+              why  no answer
+        waits for  a change of what it observes
+        next look  in 1s
+             goal  run
+            lives  started once, lately restarted never
+           action  restart, 1m ago: failure after 3 attempts: refused
+         children  1 not well
+
+        desired  generation 2
+          tcp:
+            host: "10.0.0.7"
+            port: 502
+
+        observed  1s ago, under generation 2
+          ok: false
+
+        history  its only decision
+                1m ago  Down  no answer
+        "#);
     }
 }

@@ -52,8 +52,8 @@ fn lines(entries: &[Entry]) -> Vec<Line<'_>> {
         unwell[depth] += below + usize::from(!entry.is_fine());
         follows.resize(depth + 1, false);
         let mut branch = String::new();
-        for level in 1..depth {
-            branch.push_str(if follows[level] { "│  " } else { "   " });
+        for follows in follows.iter().take(depth).skip(1) {
+            branch.push_str(if *follows { "│  " } else { "   " });
         }
         if depth > 0 {
             branch.push_str(if follows[depth] { "├─ " } else { "└─ " });
@@ -138,7 +138,15 @@ mod tests {
             entry("/a/e", "Starting", "starting", "soon"),
         ];
         let shown = tree(&entries, false, Paint::plain());
-        insta::assert_snapshot!(shown, @r"");
+        insta::assert_snapshot!(shown, @r"
+        ● a        demo  Running   [2 below are not well] fine
+        ├─ ● b     demo  Running   [1 below is not well] fine
+        │  ├─ ✗ c  demo  Down      no answer
+        │  └─ ● d  demo  Running   fine
+        └─ ◐ e     demo  Starting  soon
+
+        5 nodes: 1 starting, 3 running, 1 degraded; 2 not well
+        ");
     }
 
     #[test]

@@ -67,7 +67,8 @@ fn verbs_answer(daemon: &Daemon) {
     assert!(node.contains("path: /quickstart/press-1/connection\n"), "{node}");
 
     let told = asks(daemon, &["describe", "/quickstart/press-1/connection"]);
-    let order = ["/quickstart/press-1/connection", "state  ● Up", "since", "why", "desired", "observed", "history"];
+    let order =
+        ["/quickstart/press-1/connection", "state  ● Up", "since", "why", "desired", "observed", "history"];
     let places: Vec<usize> = order.iter().map(|part| told.find(part).expect(part)).collect();
     assert!(places.is_sorted(), "{told}");
 }
@@ -83,7 +84,8 @@ async fn api_answers(daemon: &Daemon) {
 
     let metrics = daemon.get("/metrics").await;
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
-    let running = "fsm_workers{supervisor_id=\"mqtt_broker\",path=\"\",state=\"Running\",phase=\"running\"} 1";
+    let running =
+        "fsm_workers{supervisor_id=\"mqtt_broker\",path=\"\",state=\"Running\",phase=\"running\"} 1";
     assert!(metrics.body.contains(running), "{}", metrics.body);
 }
 

@@ -46,7 +46,10 @@ async fn nodes(daemon: &Daemon) -> BTreeMap<String, [Value; 4]> {
     for entry in tree.as_array().unwrap() {
         let path = entry["path"].as_str().unwrap();
         let node = daemon.get(&format!("/v1/nodes{path}")).await.json();
-        nodes.insert(path.to_owned(), ["incarnation", "desired", "starts", "variables"].map(|key| node[key].clone()));
+        nodes.insert(
+            path.to_owned(),
+            ["incarnation", "desired", "starts", "variables"].map(|key| node[key].clone()),
+        );
     }
     nodes
 }
@@ -84,11 +87,14 @@ async fn a_changed_row_touches_its_bridge_and_a_removed_row_takes_its_own_away()
     let read = daemon.get("/v1/nodes/edge/dev-7/read").await.json();
     assert_eq!(read["config"]["input"]["generate"]["payload"]["json"]["level"], "700");
 
-    files.write("devices.csv", &rows(|id| match id {
-        7 => Some("7,700".into()),
-        20 => None,
-        id => same(id),
-    }));
+    files.write(
+        "devices.csv",
+        &rows(|id| match id {
+            7 => Some("7,700".into()),
+            20 => None,
+            id => same(id),
+        }),
+    );
     daemon.hears("reloaded").await;
     daemon.until("/v1/nodes/edge/dev-20", |answer| answer.status == 404).await;
     let removed = nodes(&daemon).await;
@@ -100,17 +106,21 @@ async fn a_changed_row_touches_its_bridge_and_a_removed_row_takes_its_own_away()
 async fn a_broken_row_changes_nothing_is_reported_with_its_place_and_can_be_mended() {
     let (files, mut daemon) = started().await;
     let before = nodes(&daemon).await;
-    files.write("devices.csv", &rows(|id| match id {
-        3 => Some("3,three".into()),
-        4 => None,
-        id => same(id),
-    }));
+    files.write(
+        "devices.csv",
+        &rows(|id| match id {
+            3 => Some("3,three".into()),
+            4 => None,
+            id => same(id),
+        }),
+    );
     daemon.hears("the config is refused").await;
     let said = daemon.said.join("\n");
     assert!(said.contains("devices.csv:4"), "names the file and the row: {said}");
     assert!(said.contains("level"), "names the variable: {said}");
     assert_eq!(touched(&before, &nodes(&daemon).await), [""; 0]);
-    let metrics = daemon.until("/metrics", |a| a.body.contains("fsm_config_reload_total{result=\"refused\"} 1")).await;
+    let metrics =
+        daemon.until("/metrics", |a| a.body.contains("fsm_config_reload_total{result=\"refused\"} 1")).await;
     assert!(!metrics.body.contains("fsm_config_reload_total{result=\"applied\"} 1"), "{}", metrics.body);
 
     files.write("devices.csv", &rows(same));
@@ -136,8 +146,12 @@ async fn a_comment_or_a_signal_alone_does_nothing() {
 #[tokio::test]
 async fn a_signal_reloads_and_what_needs_a_restart_is_said() {
     let (files, mut daemon) = started().await;
-    let config = CONFIG.replace("agent: {name: edge}", "agent: {name: edge}\nsupervision: {shutdown_timeout: 7s}");
-    let config = config.replace("  - for_each", "  - {name: extra, template: device, variables: {level: \"1\"}}\n  - for_each");
+    let config =
+        CONFIG.replace("agent: {name: edge}", "agent: {name: edge}\nsupervision: {shutdown_timeout: 7s}");
+    let config = config.replace(
+        "  - for_each",
+        "  - {name: extra, template: device, variables: {level: \"1\"}}\n  - for_each",
+    );
     files.write("fsmd.yaml", &config);
     daemon.signal("HUP");
     let line = daemon.hears("restart fsmd for it").await;

@@ -17,7 +17,13 @@ bridges:
 
 #[test]
 fn a_wrong_command_line_ends_with_64() {
-    for args in [&["tee"][..], &["check"], &["tree", "--server", "ftp://x"], &["explain", "E01O3"], &["get", "press-7"]] {
+    for args in [
+        &["tee"][..],
+        &["check"],
+        &["tree", "--server", "ftp://x"],
+        &["explain", "E01O3"],
+        &["get", "press-7"],
+    ] {
         let output = verb(args.iter().copied());
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", text(&output.stderr));
         assert!(!output.stderr.is_empty(), "{args:?}");
