@@ -26,6 +26,28 @@ fn nothing_shows_before_the_flush_and_everything_once_after_it() {
     assert_eq!(value(&metrics, &sum), Some(0.003));
 }
 
+// spec: M-2
+#[test]
+fn what_was_flushed_is_not_flushed_again_with_what_comes_later() {
+    let metrics = metrics();
+    let mut batch = TickBatch::new(&metrics);
+    let scope = batch.enter(&kind(&metrics, "bridge"), "/a");
+    for second in 0..3 {
+        batch.reconciled(scope, ReconcileResult::Applied, ms(250));
+        batch.children(scope, 2);
+        batch.flush(at(second));
+    }
+    let duration = |part: &str| {
+        value(&metrics, &of_bridge(&format!("reconciliation_duration_seconds_{part}"), "path=\"\","))
+    };
+    assert_eq!((duration("count"), duration("sum")), (Some(3.0), Some(0.75)));
+    assert_eq!(
+        value(&metrics, &of_bridge("reconciliation_total", "path=\"\",result=\"applied\",")),
+        Some(3.0)
+    );
+    assert_eq!(value(&metrics, &of_bridge("child_count", "path=\"\",")), Some(6.0));
+}
+
 #[test]
 fn a_move_counts_the_transition_the_time_and_both_states() {
     let metrics = metrics();

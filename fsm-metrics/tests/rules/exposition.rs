@@ -94,6 +94,19 @@ fn a_gauge_that_is_set_to_nothing_but_zero_has_not_moved() {
     assert_eq!(value(&metrics, "fsm_worker_pool_queue_size{pool_name=\"actions\"}"), Some(0.0));
 }
 
+#[test]
+fn a_share_that_is_gone_has_moved_all_the_same() {
+    let metrics = metrics();
+    let held = metrics.flow("/a");
+    let flow = fsm_metrics::FlowMetrics::new(held.clone());
+    flow.in_flight.set(3.0);
+    drop(flow);
+    assert_eq!(value(&metrics, "dataflow_in_flight{flow=\"/a\"}"), Some(0.0));
+    assert!(!metrics.never_moved().contains(&"dataflow_in_flight"));
+    assert!(metrics.never_moved().contains(&"dataflow_lag_messages"));
+    drop(held);
+}
+
 // spec: M-5
 #[test]
 fn ten_thousand_workers_of_five_kinds_fit_into_200_kb() {

@@ -46,8 +46,10 @@ fn notices<H: Harness>(harness: &H, at: SyncId, blow: Blow) {
         match store.changes_since(since, &Filter::default(), 2) {
             Err(ReadError::Damaged(_)) => return,
             Err(other) => panic!("{other}"),
-            Ok(crate::Changes::Page { next, lag, .. }) => {
-                assert!(lag > 0, "{blow:?} at {at} is read over");
+            Ok(crate::Changes::Page { records, next, lag }) => {
+                let given = records.iter().map(|record| record.sync_id.get());
+                assert!(given.eq(since.get() + 1..=next.get()), "{blow:?} at {at} gives others: {records:?}");
+                assert!(lag > 0 && next > since, "{blow:?} at {at} is read over");
                 since = next;
             }
             Ok(bootstrap) => panic!("nothing was forgotten: {bootstrap:?}"),
