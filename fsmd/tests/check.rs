@@ -1,4 +1,5 @@
 //! Everything that can be wrong in a config is said clearly, with its place, its code and what to do; and all of it at once.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::path::Path;
 

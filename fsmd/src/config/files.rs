@@ -102,12 +102,12 @@ fn read_file(path: &Path, inputs: &mut Inputs) -> Result<Node, Diagnostics> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostics {
     let message = format!("the file `{}` can't be read: {error}", path.display());
-    let help = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "is the path right? it is relative to the folder this command runs in"
-        }
-        std::io::ErrorKind::PermissionDenied => "let this user read it",
-        _ => "is it a text file in UTF-8?",
+    let help = if error.kind() == std::io::ErrorKind::NotFound {
+        "is the path right? it is relative to the folder this command runs in"
+    } else if error.kind() == std::io::ErrorKind::PermissionDenied {
+        "let this user read it"
+    } else {
+        "is it a text file in UTF-8?"
     };
     Diagnostic::error(codes::UNREADABLE, message).help(help).into()
 }

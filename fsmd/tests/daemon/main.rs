@@ -1,4 +1,6 @@
 //! The daemon as its users meet it: a process, its signals, its files, its API and its verbs.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+#![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod ending;
 mod proof;
