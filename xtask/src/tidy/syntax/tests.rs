@@ -100,6 +100,7 @@ fn intervals_say_what_happens_to_missed_ticks() {
 fn channels_are_bounded() {
     check_src("fn a() { let b = mpsc::unbounded_channel(); }\n", &[(1, "unbounded")]);
     check_src("fn a() { let b = mpsc::channel(8); }\n", &[]);
+    check_test("fn a() { let b = mpsc::unbounded_channel(); }\n", &[]);
 }
 
 #[test]
