@@ -57,7 +57,11 @@ impl Engine {
             }
             let typed = self.type_spec(index, spec);
             match old {
-                Some(old) if **old == typed => *spec = Arc::clone(old),
+                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => *spec = Arc::clone(old),
+                // Equal, though made from something else: the parent must find what it made it from the next time.
+                Some(old) if **old == typed => {
+                    *spec = Arc::new(ChildSpec { fingerprint: typed.fingerprint, ..ChildSpec::clone(old) });
+                }
                 Some(_) | None => {
                     changed = true;
                     *spec = Arc::new(typed);
