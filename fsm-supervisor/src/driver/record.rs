@@ -100,15 +100,25 @@ impl Pool {
     }
 }
 
+/// Events are the engine's, wherever they are logged.
+const TARGET: &str = "fsm_supervisor";
+
 /// One line per event, at a level that fits.
 pub(crate) fn log(event: &Event) {
     let (path, name) = (event.path.as_str(), event.kind.name());
     let what = &event.kind;
+    // What people look for most is written field by field.
+    if let EventKind::StateTransition { from, to, phase, reason } = what {
+        return tracing::info!(target: TARGET, path, from, to, %phase, %reason, "{name}");
+    }
+    if let EventKind::PlanApplied { created, updated, removed, restarted } = what {
+        return tracing::info!(target: TARGET, path, created, updated, removed, restarted, "{name}");
+    }
     match level(what) {
-        Level::ERROR => tracing::error!(path, ?what, "{name}"),
-        Level::WARN => tracing::warn!(path, ?what, "{name}"),
-        Level::INFO => tracing::info!(path, ?what, "{name}"),
-        _ => tracing::debug!(path, ?what, "{name}"),
+        Level::ERROR => tracing::error!(target: TARGET, path, ?what, "{name}"),
+        Level::WARN => tracing::warn!(target: TARGET, path, ?what, "{name}"),
+        Level::INFO => tracing::info!(target: TARGET, path, ?what, "{name}"),
+        _ => tracing::debug!(target: TARGET, path, ?what, "{name}"),
     }
 }
 

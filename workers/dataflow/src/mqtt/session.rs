@@ -131,7 +131,12 @@ pub(super) async fn run(link: Arc<Link>, client_id: String, registry: Registry) 
             session.inbound.be_strict();
         }
         let why: Arc<str> = ended.to_string().into();
-        tracing::warn!(client_id = %session.client_id, "{why}");
+        if session.link.attached() > 0 {
+            tracing::warn!(client_id = %session.client_id, "{why}");
+        } else {
+            // No flow is there to miss it: the session only lingers.
+            tracing::debug!(client_id = %session.client_id, "{why}");
+        }
         session.link.disconnected(&why);
         if session.wait(back_off(&session.client_id, failures)).await {
             return;
