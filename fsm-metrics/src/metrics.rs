@@ -115,7 +115,7 @@ pub enum MetricsError {
 /// use fsm_metrics::{KindShape, Metrics, MetricsConfig, PoolMetrics, TickBatch};
 /// use fsm_core::{Moment, Phase};
 ///
-/// let metrics = Metrics::new(MetricsConfig::default(), &prometheus::Registry::new())?;
+/// let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
 /// let hello = metrics.register(KindShape::new("hello").with_states([("Stopped", Phase::Stopped)]))?;
 ///
 /// let mut batch = TickBatch::new(&metrics);
@@ -172,7 +172,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`MetricsError::Registry`] when the registry holds metrics of these names already, such as those of another engine.
-    pub fn new(config: MetricsConfig, registry: &Registry) -> Result<Self, MetricsError> {
+    pub fn try_new(config: MetricsConfig, registry: &Registry) -> Result<Self, MetricsError> {
         let inner = Arc::new(Inner { config, tables: Mutex::default(), sweep_due: AtomicBool::new(false) });
         let registered = Arc::new(Registered::new(registry.clone()));
         registered.add_catalogue(&inner).map_err(MetricsError::Registry)?;
@@ -191,7 +191,7 @@ impl Metrics {
             return if same { Ok(known.clone()) } else { Err(MetricsError::OtherShape { kind }) };
         }
         let refuse = |source| MetricsError::Spec { kind, source };
-        let own = OwnLayout::new(&shape).map_err(refuse)?;
+        let own = OwnLayout::try_new(&shape).map_err(refuse)?;
         let names: Vec<String> = own.families().map(|(name, ..)| name.to_owned()).collect();
         if let Some(name) = names.iter().find(|name| tables.own_names.contains(*name)) {
             // `a_b` with `c` and `a` with `b_c` would meet.

@@ -124,7 +124,7 @@ impl Clock {
 ///     _ => Verdict::Degraded("not 42".into()),
 /// }).register(&mut registry).unwrap();
 ///
-/// let metrics = fsm_metrics::Metrics::new(Default::default(), &prometheus::Registry::new()).unwrap();
+/// let metrics = fsm_metrics::Metrics::try_new(Default::default(), &prometheus::Registry::new()).unwrap();
 /// let store = Arc::new(fsm_store::MemoryStore::new(Default::default()));
 /// let tree = start(registry, DriverConfig::default(), &metrics, store).unwrap();
 /// tree.apply(ChildSpec::try_new("demo", "always").unwrap(), Vars::new()).await.unwrap();

@@ -61,7 +61,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().unwrap_or(loaded.server.listen);
     let registry = prometheus::Registry::new();
-    let metrics = fsm_metrics::Metrics::new(settings::metrics(&loaded.metrics), &registry)
+    let metrics = fsm_metrics::Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
         .map_err(|error| Failure::of(&error))?;
     let kinds =
         kinds::registry(loaded.root.name.as_str(), Some(&metrics)).map_err(|error| Failure::of(&error))?;

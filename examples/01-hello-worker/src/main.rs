@@ -107,7 +107,7 @@ async fn main() -> anyhow::Result<()> {
 
     let mut registry = Registry::new();
     registry.register(Hello)?;
-    let metrics = fsm_metrics::Metrics::new(Default::default(), &prometheus::Registry::new())?;
+    let metrics = fsm_metrics::Metrics::try_new(Default::default(), &prometheus::Registry::new())?;
     let store = Arc::new(fsm_store::MemoryStore::new(Default::default()));
     let tree = start(registry, DriverConfig::default(), &metrics, store)?;
 

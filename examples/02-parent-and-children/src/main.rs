@@ -108,7 +108,7 @@ async fn main() -> anyhow::Result<()> {
     let hum = || async { Ok("hum".to_owned()) };
     monitor("machine", Duration::from_secs(1), hum, |_| Verdict::Healthy).register(&mut registry)?;
 
-    let metrics = fsm_metrics::Metrics::new(Default::default(), &prometheus::Registry::new())?;
+    let metrics = fsm_metrics::Metrics::try_new(Default::default(), &prometheus::Registry::new())?;
     let store = Arc::new(fsm_store::MemoryStore::new(Default::default()));
     let tree = start(registry, DriverConfig::default(), &metrics, store)?;
     tokio::try_join!(print(tree.events()), play(&tree))?;

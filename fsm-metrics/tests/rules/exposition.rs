@@ -20,7 +20,7 @@ fn a_scrape_is_what_the_registry_gathers() {
     let foreign = prometheus::IntCounter::new("foreign_total", "Of somebody else.").expect("a good name");
     registry.register(Box::new(foreign.clone())).expect("a free name");
     foreign.inc_by(7);
-    let metrics = Metrics::new(MetricsConfig::default(), &registry).expect("free names");
+    let metrics = Metrics::try_new(MetricsConfig::default(), &registry).expect("free names");
     let mut batch = TickBatch::new(&metrics);
     let odd = metrics.register(shape("odd \"kind\" \\ of\nnode")).expect("any label value can be escaped");
     record_everything(&metrics, &mut batch, &odd, "/edge/a");
@@ -48,11 +48,11 @@ fn two_registries_do_not_meet() {
 #[test]
 fn a_registry_holds_one_engine_at_a_time() {
     let registry = Registry::new();
-    let first = Metrics::new(MetricsConfig::default(), &registry).expect("free names");
-    let refused = Metrics::new(MetricsConfig::default(), &registry);
+    let first = Metrics::try_new(MetricsConfig::default(), &registry).expect("free names");
+    let refused = Metrics::try_new(MetricsConfig::default(), &registry);
     assert!(matches!(refused, Err(MetricsError::Registry(_))));
     drop(first);
-    Metrics::new(MetricsConfig::default(), &registry).expect("the names are free again");
+    Metrics::try_new(MetricsConfig::default(), &registry).expect("the names are free again");
 }
 
 #[test]

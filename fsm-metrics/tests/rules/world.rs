@@ -27,7 +27,7 @@ pub(crate) fn metrics() -> Metrics {
 }
 
 pub(crate) fn with(config: MetricsConfig) -> Metrics {
-    Metrics::new(config, &prometheus::Registry::new()).expect("an empty registry takes the catalogue")
+    Metrics::try_new(config, &prometheus::Registry::new()).expect("an empty registry takes the catalogue")
 }
 
 pub(crate) fn shape(kind: &'static str) -> KindShape {

@@ -105,7 +105,7 @@ pub(crate) type Ends = (Handle, mpsc::UnboundedReceiver<Ask>, broadcast::Sender<
 
 impl Handle {
     pub(crate) fn new(clock: Clock, backlog: usize) -> Ends {
-        // Unbounded: each request is one caller that waits for its answer.
+        // tidy: allow(unbounded): each request is one caller that waits for its answer, so callers bound it
         let (requests, asked) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(backlog.max(1));
         (Self { requests, events: events.downgrade(), clock }, asked, events)

@@ -36,7 +36,7 @@ impl Tree {
         let mut registry = Registry::new();
         registry.register(Rogue(Arc::clone(&script))).unwrap().register(Family).unwrap();
         let series = prometheus::Registry::new();
-        let metrics = fsm_metrics::Metrics::new(fsm_metrics::MetricsConfig::default(), &series).unwrap();
+        let metrics = fsm_metrics::Metrics::try_new(fsm_metrics::MetricsConfig::default(), &series).unwrap();
         let store = Arc::new(MemoryStore::default());
         let handle =
             start(registry, DriverConfig::default(), &metrics, Arc::clone(&store) as Arc<dyn Store>).unwrap();

@@ -231,7 +231,7 @@ async fn an_unreachable_broker_is_named() {
 #[tokio::test]
 async fn counters_reach_the_metrics() {
     let registry = prometheus::Registry::new();
-    let metrics = Metrics::new(MetricsConfig::default(), &registry).expect("an empty registry");
+    let metrics = Metrics::try_new(MetricsConfig::default(), &registry).expect("an empty registry");
     let config = json!({
         "input": {"generate": {"interval": "0s", "count": 10}},
         "pipeline": [{"filter": ".n > 3"}, {"map": "if .n > 7 then error(\"no\") else . end"}],
