@@ -57,7 +57,8 @@ fn declared_order_is_kept() {
 fn a_raw_config_equals_the_typed_one_that_is_read_from_it() {
     let raw = spec("a").with_config(json!({"port": 502}));
     let typed = spec("a").with_typed_config(Port { port: 502 });
-    assert!(raw == typed && typed == raw);
+    assert_eq!(raw, typed);
+    assert_eq!(typed, raw);
     assert_ne!(raw, spec("a").with_config(json!({"port": 503})));
     assert_ne!(typed, spec("a").with_typed_config(Port { port: 503 }));
     assert_ne!(typed, spec("a").with_config(json!({"port": "502"})));
