@@ -70,9 +70,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
         .map_err(|error| Failure::of(&error))?;
     let within = loaded.supervision.shutdown_timeout.get();
     banner::show(path, address, &loaded);
-    if !loaded.warnings.is_empty() {
-        eprintln!("{}\n", loaded.warnings);
-    }
+    logging::report(&loaded.warnings, loaded.telemetry.log);
     let gone = |_| Failure::new("the tree ended by itself");
     tree.apply(loaded.root, loaded.global).await.map_err(gone)?;
 

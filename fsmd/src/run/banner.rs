@@ -11,7 +11,7 @@ pub(super) fn show(path: &Path, address: SocketAddr, loaded: &Loaded) {
     let agent = &loaded.root.name;
     match loaded.telemetry.log {
         LogFormat::Json => {
-            tracing::info!(%agent, nodes, config = %path.display(), url = %format!("http://{address}"), "fsmd runs");
+            tracing::info!(%agent, nodes, config = %path.display(), tree = %format!("http://{address}/v1/tree"), "fsmd runs");
         }
         LogFormat::Text => eprintln!("{}", text(path, address, agent.as_str(), nodes, loaded)),
     }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use fsm_templating::{Diagnostics, Place};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
@@ -35,4 +36,24 @@ pub(super) fn start(telemetry: &Telemetry, asked: Option<&str>) -> Result<(), Fa
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| Failure::new(format!("logging can't be started: {error}")))
+}
+
+/// What is said about a config: whole, with its snippets, for people; one line each for programs.
+pub(super) fn report(found: &Diagnostics, log: LogFormat) {
+    if log == LogFormat::Text {
+        if !found.is_empty() {
+            eprintln!("{found}\n");
+        }
+        return;
+    }
+    for diagnostic in found {
+        let (code, what) = (diagnostic.code, &diagnostic.message);
+        let at = diagnostic.place.as_ref().map(Place::to_string);
+        let help = diagnostic.help.as_deref();
+        if diagnostic.is_error() {
+            tracing::error!(%code, at, help, "{what}");
+        } else {
+            tracing::warn!(%code, at, help, "{what}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use fsm_supervisor::{ApplyReceipt, Handle};
 use fsm_templating::Diagnostics;
 use tokio::task::JoinSet;
 
+use super::logging;
 use crate::config::{self, Inputs, Loaded, MetricsSection, Server, Supervision, Telemetry};
 
 /// How often the files are looked at: a person who saved one looks up about then.
@@ -145,9 +146,7 @@ impl Reload {
 
     async fn apply(&mut self, tree: &Handle, loaded: Loaded) -> Option<ReloadResult> {
         self.inputs = loaded.inputs.clone();
-        if !loaded.warnings.is_empty() {
-            eprintln!("{}", loaded.warnings);
-        }
+        logging::report(&loaded.warnings, self.fixed.telemetry.log);
         let fixed = Fixed::of(&loaded);
         for section in self.fixed.differences(&fixed) {
             tracing::warn!(section, "changed, but is read at the start only: restart fsmd for it");
@@ -166,7 +165,7 @@ impl Reload {
 
     /// People read it where they started the daemon; programs read the log and the metric.
     fn refuse(&self, found: &Diagnostics) {
-        eprintln!("{found}\n");
+        logging::report(found, self.fixed.telemetry.log);
         let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
         tracing::error!(
             config = %self.path.display(),

@@ -60,3 +60,23 @@ async fn a_bad_config_starts_nothing() {
     assert!(said.contains("intervall") && said.contains("nothing is started"), "{said}");
     assert!(output.stdout.is_empty());
 }
+
+// spec: U-1, U-70
+#[tokio::test]
+async fn every_line_of_a_json_log_is_json() {
+    let config = FLOOD.replace("interval: 0s", "interval: 1h") + "telemetry: {log: json}\n";
+    let files = Files::new(&[("fsmd.yaml", &config)]);
+    let mut daemon = Daemon::start(&files.path("fsmd.yaml")).await;
+    daemon.ready().await;
+    files.write("fsmd.yaml", &config.replace("interval: 1h", "intervall: 1h"));
+    daemon.hears("the config is refused").await;
+    daemon.signal("INT");
+    assert_eq!(daemon.ends().await.code(), Some(0));
+    let refused: Vec<serde_json::Value> = daemon
+        .said
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let place = |line: &serde_json::Value| line["at"].as_str().is_some_and(|at| at.contains("fsmd.yaml:8:"));
+    assert!(refused.iter().any(|line| line["code"].is_string() && place(line)), "{refused:#?}");
+}

@@ -126,6 +126,29 @@ async fn a_broken_row_changes_nothing_is_reported_with_its_place_and_can_be_mend
     files.write("devices.csv", &rows(same));
     daemon.hears("no node was touched").await;
     assert_eq!(touched(&before, &nodes(&daemon).await), [""; 0]);
+    let metrics = daemon.get("/metrics").await.body;
+    assert!(metrics.contains("fsm_config_reload_total{result=\"refused\"} 1"), "said once: {metrics}");
+}
+
+// spec: C-5
+#[tokio::test]
+async fn a_link_that_is_pointed_elsewhere_is_a_change() {
+    let other = CONFIG.replace(
+        "  - for_each",
+        "  - {name: extra, template: device, variables: {level: \"1\"}}\n  - for_each",
+    );
+    let files = Files::new(&[("one.yaml", CONFIG), ("two.yaml", &other), ("devices.csv", &rows(same))]);
+    let link = |to: &str| {
+        let new = files.path("new");
+        std::os::unix::fs::symlink(files.path(to), &new).unwrap();
+        std::fs::rename(new, files.path("fsmd.yaml")).unwrap();
+    };
+    link("one.yaml");
+    let mut daemon = Daemon::start(&files.path("fsmd.yaml")).await;
+    daemon.ready().await;
+    link("two.yaml");
+    let line = daemon.hears("reloaded").await;
+    assert!(line.contains("created=[/edge/extra, /edge/extra/read]"), "{line}");
 }
 
 // spec: C-5
