@@ -1,0 +1,221 @@
+//! Two kinds as real ones are: a sensor with a config of four fields, and a line that has sensors.
+
+use std::sync::Arc;
+
+use fsm_core::{
+    ActionContext, ActionError, ChildConfig, ChildName, ChildSpec, ChildrenSpecs, CollectContext,
+    CollectError, Config, Decision, DeriveContext, DeriveError, DesiredState, NoAction, Observed, Phase,
+    Policy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, go, stay,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Observes a level.
+pub(crate) struct Sensor;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SensorConfig {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) topic: String,
+    pub(crate) version: u32,
+}
+
+impl Config for SensorConfig {}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) level: u32,
+}
+
+impl Observed<SensorConfig> for Seen {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum SimpleState {
+    #[default]
+    Stopped,
+    Running,
+}
+
+impl SimpleState {
+    const BOTH: &'static [Self] = &[Self::Stopped, Self::Running];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::Running => "Running",
+        }
+    }
+
+    const fn health(self) -> Phase {
+        match self {
+            Self::Stopped => Phase::Stopped,
+            Self::Running => Phase::Running,
+        }
+    }
+}
+
+impl Worker for Sensor {
+    const KIND: &'static str = "sensor";
+    const POLICY: Policy = Policy::DEFAULT;
+    type Config = SensorConfig;
+    type Observed = Seen;
+    type State = SimpleState;
+    type Action = NoAction;
+    type Handle = ();
+
+    fn derive_desired_state(
+        spec: &UserSpec<SensorConfig>,
+        _cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<SensorConfig>, DeriveError> {
+        Ok(DesiredState::running(spec))
+    }
+
+    async fn collect_observed_state(&self, _cx: CollectContext<'_, Self>) -> Result<Seen, CollectError> {
+        Ok(Seen { level: 0 })
+    }
+
+    async fn execute(&self, action: NoAction, _cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        match action {}
+    }
+}
+
+impl State<Sensor> for SimpleState {
+    const ALL: &'static [Self] = Self::BOTH;
+    fn name(self) -> &'static str {
+        self.text()
+    }
+    fn phase(self) -> Phase {
+        self.health()
+    }
+    fn sort(self) -> Sort {
+        Sort::Passive
+    }
+    fn next(self, s: &Snapshot<'_, Sensor>) -> Decision<Sensor> {
+        match self {
+            Self::Stopped => go(Self::Running, "it answers"),
+            Self::Running => stay(("the level is {}", s.observed().level)),
+        }
+    }
+    fn stop(self, _s: &StopSnapshot<'_, Sensor>) -> Decision<Sensor> {
+        match self {
+            Self::Stopped => stay("it rests"),
+            Self::Running => go(Self::Stopped, "it was told to stop"),
+        }
+    }
+}
+
+/// Has sensors and lines.
+pub(crate) struct Line;
+
+/// One child, with the hash of what it is made from, as a parser makes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Entry {
+    pub(crate) name: ChildName,
+    pub(crate) kind: String,
+    pub(crate) config: Value,
+    pub(crate) fingerprint: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct LineConfig {
+    /// Sensors of one shape, made here: their configs are typed.
+    pub(crate) sensors: Vec<(ChildName, u32)>,
+    /// Children as rendered.
+    pub(crate) children: Vec<Entry>,
+    /// Lines below, each of this many sensors.
+    pub(crate) lines: Vec<(ChildName, LineConfig)>,
+}
+
+impl LineConfig {
+    /// Gives one sensor another config.
+    pub(crate) fn change(&mut self, index: usize, version: u32) {
+        self.sensors[index].1 = version;
+    }
+}
+
+impl Config for LineConfig {}
+
+pub(crate) fn sensor(name: &ChildName, version: u32) -> SensorConfig {
+    SensorConfig { host: "10.0.0.7".into(), port: 502, topic: format!("plant/{name}"), version }
+}
+
+impl Worker for Line {
+    const KIND: &'static str = "line";
+    const POLICY: Policy = Policy::DEFAULT.without_observation();
+    type Config = LineConfig;
+    type Observed = ();
+    type State = SimpleState;
+    type Action = NoAction;
+    type Handle = ();
+
+    fn derive_desired_state(
+        spec: &UserSpec<LineConfig>,
+        cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<LineConfig>, DeriveError> {
+        let LineConfig { sensors, children, lines } = &*spec.config;
+        let mut specs = ChildrenSpecs::with_capacity(sensors.len() + children.len() + lines.len());
+        let mut add =
+            |spec: Arc<ChildSpec>| specs.try_add(spec).map_err(|e| DeriveError::config(e.to_string()));
+        for (place, (name, version)) in sensors.iter().enumerate() {
+            // Unchanged children keep their specs; they are most often where they were.
+            let before = cx.previous().and_then(|previous| {
+                previous.at(place).filter(|spec| spec.name == *name).or_else(|| previous.get(name.as_str()))
+            });
+            let fingerprint = u64::from(*version) + 1;
+            add(match before.filter(|spec| spec.fingerprint == fingerprint) {
+                Some(before) => Arc::clone(before),
+                None => ChildSpec {
+                    config: ChildConfig::typed(sensor(name, *version)),
+                    ..ChildSpec::new(name.clone(), "sensor")
+                }
+                .with_fingerprint(fingerprint)
+                .into(),
+            })?;
+        }
+        for entry in children {
+            let spec =
+                ChildSpec::new(entry.name.clone(), entry.kind.clone()).with_config(entry.config.clone());
+            add(spec.with_fingerprint(entry.fingerprint).into())?;
+        }
+        for (name, config) in lines {
+            let typed = ChildConfig::typed(config.clone());
+            add(ChildSpec { config: typed, ..ChildSpec::new(name.clone(), "line") }.into())?;
+        }
+        Ok(DesiredState::running(spec).with_children(specs))
+    }
+
+    async fn collect_observed_state(&self, _cx: CollectContext<'_, Self>) -> Result<(), CollectError> {
+        Ok(())
+    }
+
+    async fn execute(&self, action: NoAction, _cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        match action {}
+    }
+}
+
+impl State<Line> for SimpleState {
+    const ALL: &'static [Self] = Self::BOTH;
+    fn name(self) -> &'static str {
+        self.text()
+    }
+    fn phase(self) -> Phase {
+        self.health()
+    }
+    fn sort(self) -> Sort {
+        Sort::Passive
+    }
+    fn next(self, s: &Snapshot<'_, Line>) -> Decision<Line> {
+        match self {
+            Self::Stopped => go(Self::Running, "it is wanted"),
+            Self::Running => stay(("{} of {} run", s.children().healthy(), s.children().len())),
+        }
+    }
+    fn stop(self, _s: &StopSnapshot<'_, Line>) -> Decision<Line> {
+        match self {
+            Self::Stopped => stay("it rests"),
+            Self::Running => go(Self::Stopped, "it was told to stop"),
+        }
+    }
+}
