@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -147,15 +147,20 @@ impl Worker for Door {
     }
 }
 
-/// A host for jobs that never wait.
-pub(crate) struct QuietHost;
+/// A host for jobs that never wait. It keeps what it was given.
+#[derive(Default)]
+pub(crate) struct QuietHost {
+    /// Names of spawned tasks, and `clean-up`.
+    pub(crate) started: Mutex<Vec<&'static str>>,
+    pub(crate) pushed: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+}
 
 impl Host for QuietHost {
     fn now(&self) -> Moment {
-        Moment::ZERO
+        Moment::from_nanos(7)
     }
     fn wall_ms(&self) -> u64 {
-        0
+        1_700_000_000_000
     }
     fn sleep(&self, _time: Duration) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
@@ -166,14 +171,23 @@ impl Host for QuietHost {
     fn is_cancelled(&self) -> bool {
         false
     }
-    fn spawn(&self, _name: &'static str, _task: BoxFuture<'static, ()>) {}
-    fn on_cancel(&self, _cleanup: BoxFuture<'static, ()>) {}
-    fn push(&self, _observed: Arc<dyn Any + Send + Sync>) {}
-    fn observed(&self, _path: &NodePath) -> BoxFuture<'static, Option<SeenAny>> {
-        Box::pin(std::future::ready(None))
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        ready(task);
+        self.started.lock().unwrap().push(name);
+    }
+    fn on_cancel(&self, cleanup: BoxFuture<'static, ()>) {
+        self.spawn("clean-up", cleanup);
+    }
+    fn push(&self, observed: Arc<dyn Any + Send + Sync>) {
+        self.pushed.lock().unwrap().push(observed);
+    }
+    fn observed(&self, path: &NodePath) -> BoxFuture<'static, Option<SeenAny>> {
+        let value = Arc::new(DoorSeen { open: true, draught: 0.5 });
+        let seen = (path.name() == "gate").then(|| SeenAny { value, taken: Moment::ZERO });
+        Box::pin(std::future::ready(seen))
     }
     fn task_panics(&self) -> Vec<(&'static str, Arc<str>)> {
-        Vec::new()
+        vec![("hinge", "broke".into())]
     }
     fn metrics(&self) -> &dyn MetricSink {
         &NoMetrics

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod contexts;
 mod door;
 
 use std::cell::Cell;
@@ -93,7 +94,7 @@ fn with_cell() -> (Box<dyn DynWorker>, erase::Slot) {
     (door, slot)
 }
 
-fn job() -> JobSpec {
+pub(crate) fn job() -> JobSpec {
     let identity = Identity::new(NodePath::try_new("/door").unwrap(), "door", id(), 0, 1);
     JobSpec { identity: Arc::new(identity), generation: Generation::new(1) }
 }
@@ -173,7 +174,7 @@ fn decisions_come_through_without_their_type() {
 #[test]
 fn jobs_run_with_the_config_and_the_last_observation() {
     let (mut door, slot) = with_cell();
-    let host: Arc<dyn Host> = Arc::new(QuietHost);
+    let host: Arc<dyn Host> = Arc::new(QuietHost::default());
     let collect =
         |door: &mut Box<dyn DynWorker>| ready(door.collect_run(slot, job())(Arc::clone(&host))).unwrap();
     let Collected::Changed(first) = collect(&mut door) else { panic!("the first one is news") };
@@ -217,7 +218,8 @@ fn a_monitor_judges_what_it_polls() {
     );
     assert_eq!(desired.unwrap().state, Target::Running);
     let (slot, stopped) = disk.insert(&config, &VariableBundle::default());
-    let Ok(Collected::Changed(seen)) = ready(disk.collect_run(slot, job())(Arc::new(QuietHost))) else {
+    let Ok(Collected::Changed(seen)) = ready(disk.collect_run(slot, job())(Arc::new(QuietHost::default())))
+    else {
         panic!("seen")
     };
     disk.accept(slot, seen);
