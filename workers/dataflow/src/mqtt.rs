@@ -18,8 +18,8 @@
 //!    There the flow just stops reading. A calm flow moves back. (Not moved: flows that use one filter together.)
 //! 4. On MQTT 3.1.1 the broker alone sets the window (mosquitto: 20 messages), too small to share: an input with
 //!    quality of service 1 or 2 gets a connection of its own from the start. Outputs are shared always.
-//! 5. A process that was killed finds what waits on its flows' own sessions: if the shared session turns out to be resumed,
-//!    each flow looks once, and takes that first.
+//! 5. A process that was killed finds its moved flows again: if the shared session turns out to be resumed, each flow looks
+//!    once whether the broker has a session of its own, and goes on from there; what is left on the shared one comes first.
 //!
 //! # Nothing lost
 //!

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::codec::Protocol;
-use super::link::{Incoming, Progress};
+use super::link::{Incoming, Progress, Start};
 use super::pool::{Peer, SessionPool, Subscription};
 use crate::config::{MqttInput, Qos, TopicFilter, Version};
 use crate::flow::Shared;
@@ -20,10 +20,10 @@ const CALM: Duration = Duration::from_secs(60);
 enum Lane {
     /// Nothing.
     Steady,
-    /// Finding out whether an earlier life left messages on the flow's own session; those come first.
+    /// The shared session was resumed: waits for its turn to look whether the flow had moved in that earlier life.
     Asking,
-    /// Taking those messages.
-    Draining(Box<Subscription>, #[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
+    /// Waits for what the flow's own session says to that.
+    Looking(Box<Subscription>, #[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
     /// Subscribed at the next session as well; `left` once the current one was told.
     Moving { next: Box<Subscription>, left: bool },
 }
@@ -58,8 +58,19 @@ impl MqttSource {
         // MQTT 3.1.1 has no window that could be shared.
         let narrow = config.version == Version::V311 && config.qos != Qos::AtMostOnce;
         let dedicated = config.dedicated || !shared.shared() || narrow;
-        let peer = if dedicated { &own } else { &shared };
-        let current = pool.subscribe(peer, (filters.clone(), config.qos), false, flow);
+        let subscribe = |peer: &Peer, start| pool.subscribe(peer, (filters.clone(), config.qos), start, flow);
+        let (current, lane) = if dedicated {
+            (subscribe(&own, Start::Now), Lane::Steady)
+        } else if pool.has(&own) {
+            // A flow of this name had moved, and was stopped just now.
+            let current = subscribe(&shared, Start::Told);
+            current.leave();
+            (current, Lane::Moving { next: Box::new(subscribe(&own, Start::Now)), left: true })
+        } else if config.qos == Qos::AtMostOnce {
+            (subscribe(&shared, Start::Now), Lane::Steady)
+        } else {
+            (subscribe(&shared, Start::Fresh), Lane::Steady)
+        };
         Self {
             pool: Arc::clone(pool),
             shared: if dedicated { own.clone() } else { shared },
@@ -67,15 +78,15 @@ impl MqttSource {
             filters,
             qos: config.qos,
             flow: Arc::clone(flow),
+            started: !matches!(lane, Lane::Steady),
             current,
-            lane: Lane::Steady,
-            started: false,
+            lane,
             last: Instant::now(),
         }
     }
 
-    fn at(&self, peer: &Peer, drain: bool) -> Subscription {
-        self.pool.subscribe(peer, (self.filters.clone(), self.qos), drain, &self.flow)
+    fn at(&self, peer: &Peer, start: Start) -> Subscription {
+        self.pool.subscribe(peer, (self.filters.clone(), self.qos), start, &self.flow)
     }
 
     /// Whether the flow shares at all.
@@ -115,18 +126,18 @@ impl MqttSource {
                         flow = self.flow.name(),
                         "holds back others on the shared connection: moves to its own"
                     );
-                    self.lane = Lane::Moving { next: Box::new(self.at(&self.own, false)), left: false };
+                    self.lane = Lane::Moving { next: Box::new(self.at(&self.own, Start::Now)), left: false };
                 }
                 Event::Calm => {
                     self.last = Instant::now();
                     let narrow = self.current.attachment.link.protocol() != Some(Protocol::V5);
                     if !narrow && self.current.route.held() == 0 {
                         self.lane =
-                            Lane::Moving { next: Box::new(self.at(&self.shared, false)), left: false };
+                            Lane::Moving { next: Box::new(self.at(&self.shared, Start::Now)), left: false };
                     }
                 }
                 Event::Permit(permit) => {
-                    self.lane = Lane::Draining(Box::new(self.at(&self.own, true)), permit);
+                    self.lane = Lane::Looking(Box::new(self.at(&self.own, Start::Told)), permit);
                 }
                 Event::Progress => self.progress(),
             }
@@ -156,12 +167,22 @@ impl MqttSource {
                 () = current.route.crowd.notified() => Event::Crowded,
             },
             Lane::Steady => Event::Messages(take(&mut current.receiver, batch, limit).await),
-            Lane::Asking => match Arc::clone(&self.pool.probes).acquire_owned().await {
-                Ok(permit) => Event::Permit(permit),
-                // The pool never closes it.
-                Err(_) => Event::Progress,
-            },
-            Lane::Draining(from, _) => Event::Messages(take(&mut from.receiver, batch, limit).await),
+            Lane::Asking => {
+                let probes = Arc::clone(&self.pool.probes);
+                // Cancel-safe: all branches may be dropped at any time; a permit is asked for again.
+                tokio::select! {
+                    n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
+                    Ok(permit) = probes.acquire_owned() => Event::Permit(permit),
+                }
+            }
+            Lane::Looking(next, _) => {
+                let mut seen = next.route.progress.subscribe();
+                // Cancel-safe: all branches may be dropped at any time.
+                tokio::select! {
+                    n = take(&mut current.receiver, batch, limit) => Event::Messages(n),
+                    _ = seen.wait_for(|p| *p != Progress::Pending) => Event::Progress,
+                }
+            }
             Lane::Moving { left: true, .. } => {
                 Event::Messages(take(&mut current.receiver, batch, limit).await)
             }
@@ -177,32 +198,45 @@ impl MqttSource {
     }
 
     fn progress(&mut self) {
-        if let Lane::Moving { left, .. } = &mut self.lane {
-            *left = true;
-            self.current.leave();
-            return;
-        }
-        self.started = true;
-        let progress = self.current.route.progress.borrow().clone();
-        match progress {
-            Progress::Subscribed { resumed: true } if self.may_share() && self.qos != Qos::AtMostOnce => {
-                self.lane = Lane::Asking;
+        self.lane = match std::mem::replace(&mut self.lane, Lane::Steady) {
+            Lane::Moving { next, .. } => {
+                self.current.leave();
+                Lane::Moving { next, left: true }
             }
-            Progress::TooNarrow => {
-                self.lane = Lane::Moving { next: Box::new(self.at(&self.own, false)), left: false };
+            Lane::Looking(next, _) => {
+                let present = *next.route.progress.borrow() == Progress::Held { present: true };
+                if present {
+                    // It had moved: what is left on the shared session is older.
+                    next.activate();
+                    self.current.leave();
+                    Lane::Moving { next, left: true }
+                } else {
+                    self.current.activate();
+                    Lane::Steady
+                }
             }
-            Progress::Pending | Progress::Subscribed { .. } => {}
-        }
+            Lane::Steady | Lane::Asking => {
+                self.started = true;
+                let progress = self.current.route.progress.borrow().clone();
+                match progress {
+                    Progress::Held { .. } => Lane::Asking,
+                    Progress::TooNarrow => {
+                        Lane::Moving { next: Box::new(self.at(&self.own, Start::Now)), left: false }
+                    }
+                    Progress::Pending | Progress::Subscribed => Lane::Steady,
+                }
+            }
+        };
     }
 
     /// The queue that was read from has ended.
     fn arrive(&mut self) {
         match std::mem::replace(&mut self.lane, Lane::Steady) {
             Lane::Moving { next, .. } => self.current = *next,
-            Lane::Draining(..) => {}
-            Lane::Steady | Lane::Asking => {
+            Lane::Steady | Lane::Asking | Lane::Looking(..) => {
                 // The session's task ended, which it does only with the pool, or by a bug: start over.
-                self.current = self.at(&self.current.attachment.link.peer.clone(), false);
+                let start = if self.may_share() { Start::Fresh } else { Start::Now };
+                self.current = self.at(&self.current.attachment.link.peer.clone(), start);
                 self.started = false;
             }
         }

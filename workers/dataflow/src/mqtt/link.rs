@@ -28,13 +28,27 @@ pub(crate) struct Incoming {
     pub(crate) duplicate: bool,
 }
 
+/// When to subscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// As soon as there is a connection.
+    Now,
+    /// As soon as there is a connection, unless the broker kept the session from an earlier life of this process: then
+    /// when told.
+    Fresh,
+    /// When told. What the session has for it comes all the same.
+    Told,
+}
+
 /// How far a subscription is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The broker has not confirmed it.
+    /// Neither connected nor confirmed.
     Pending,
-    /// Confirmed. `resumed` says that the broker had kept the session from an earlier life of this process.
-    Subscribed { resumed: bool },
+    /// Connected, and waits to be told. `present` says whether the broker had the session.
+    Held { present: bool },
+    /// Confirmed.
+    Subscribed,
     /// The connection's window is too small to be shared (MQTT 3.1.1).
     TooNarrow,
 }
@@ -44,8 +58,7 @@ pub(crate) struct Route {
     pub(crate) number: u64,
     pub(crate) filters: Vec<TopicFilter>,
     pub(crate) qos: Qos,
-    /// Only fetches what an earlier session under this client identifier left behind, and then ends.
-    pub(crate) drain: bool,
+    pub(crate) start: Start,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) flow: Arc<Shared>,
     held: AtomicUsize,
@@ -59,14 +72,14 @@ impl Route {
         number: u64,
         filters: Vec<TopicFilter>,
         qos: Qos,
-        drain: bool,
+        start: Start,
         flow: &Arc<Shared>,
     ) -> Self {
         Self {
             number,
             filters,
             qos,
-            drain,
+            start,
             progress: watch::Sender::new(Progress::Pending),
             flow: Arc::clone(flow),
             held: AtomicUsize::new(0),
@@ -109,6 +122,8 @@ impl Route {
 pub(crate) enum Command {
     /// Subscribe, and send what comes there.
     Attach(Arc<Route>, mpsc::UnboundedSender<Incoming>),
+    /// Subscribe now.
+    Activate(u64),
     /// The flow is gone. It may be back soon: the subscription stays for a while.
     Detach(u64),
     /// The flow has moved: unsubscribe now. Its queue ends when the broker has confirmed.

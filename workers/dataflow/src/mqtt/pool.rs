@@ -12,7 +12,7 @@ use fsm_templating::Secret;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::link::{Command, Incoming, Link, Route};
+use super::link::{Command, Incoming, Link, Route, Start};
 use super::session;
 use crate::config::{MqttInput, MqttOutput, MqttUrl, Qos, TlsConfig, TopicFilter, Version};
 use crate::flow::Shared;
@@ -156,6 +156,12 @@ impl SessionPool {
         link
     }
 
+    /// Whether there is a session for this peer.
+    pub(crate) fn has(&self, peer: &Peer) -> bool {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.contains_key(&peer.key())
+    }
+
     fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
@@ -170,11 +176,11 @@ impl SessionPool {
         &self,
         peer: &Peer,
         (filters, qos): (Vec<TopicFilter>, Qos),
-        drain: bool,
+        start: Start,
         flow: &Arc<Shared>,
     ) -> Subscription {
         let attachment = self.attach(peer, Stage::Input, flow);
-        let route = Arc::new(Route::new(self.number(), filters, qos, drain, flow));
+        let route = Arc::new(Route::new(self.number(), filters, qos, start, flow));
         // tidy: allow(unbounded): bounded by the window of the session; it must not wait for one of its flows
         let (sender, receiver) = mpsc::unbounded_channel();
         attachment.link.command(Command::Attach(Arc::clone(&route), sender));
@@ -244,7 +250,12 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Unsubscribes; the queue ends when the broker has confirmed.
+    /// Subscribes a held one.
+    pub(crate) fn activate(&self) {
+        self.attachment.link.command(Command::Activate(self.route.number));
+    }
+
+    /// Unsubscribes; the queue ends when the broker has sent what it had.
     pub(crate) fn leave(&self) {
         self.attachment.link.command(Command::Leave(self.route.number));
     }

@@ -202,6 +202,7 @@ impl Session {
                     self.look_for_returned = true;
                     self.table.attach(route, sender, narrow);
                 }
+                Command::Activate(number) => self.table.activate(number),
                 Command::Detach(number) => self.table.detach(number),
                 Command::Leave(number) => self.table.leave(number),
             }
@@ -300,8 +301,8 @@ impl Session {
     fn connected(&mut self, ack: &ConnAck, out: &mut BytesMut) {
         self.inbound.connected(ack.session_present);
         self.outbound.connected(ack, self.protocol);
-        let resumed = ack.session_present && self.connections == 0;
-        self.table.connected(ack, resumed, self.protocol == Protocol::V311 && self.link.peer.shared());
+        let narrow = self.protocol == Protocol::V311 && self.link.peer.shared();
+        self.table.connected(ack, self.connections == 0, narrow);
         self.link.connected(self.protocol, self.connections > 0);
         self.connections += 1;
         self.refetch = false;

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::AckSlot;
 use super::codec::{self, ConnAck, Protocol, Publish};
-use super::link::{CROWDED, Incoming, Progress, Route};
+use super::inbound;
+use super::link::{CROWDED, Incoming, Progress, Route, Start};
 use crate::config::{Qos, TopicFilter};
 use crate::message::Message;
 use crate::stats::DropReason;
@@ -25,6 +26,8 @@ struct Member {
     route: Arc<Route>,
     sender: mpsc::UnboundedSender<Incoming>,
     narrow: bool,
+    /// Waits to be told.
+    held: bool,
     /// Goes as soon as it has got what the broker has queued for it.
     leaving: bool,
     last_message: Instant,
@@ -32,6 +35,8 @@ struct Member {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Not to be asked for yet. The broker may have it from an earlier life.
+    Held,
     /// To be subscribed as soon as there is a connection.
     Wanted,
     /// Asked for.
@@ -72,6 +77,16 @@ impl Subscription {
     }
 }
 
+/// The identifier of a subscription: made of its filter, so that what was queued under it in an earlier life still finds it.
+fn identifier(filter: &TopicFilter, taken: &mut BTreeMap<u32, TopicFilter>) -> u32 {
+    // The protocol's largest.
+    const LARGEST: u64 = 268_435_455;
+    let hash = inbound::content(filter.get(), &[]);
+    let number = (hash..).map(|n| (n % LARGEST) as u32 + 1).find(|n| !taken.contains_key(n)).unwrap_or(1);
+    taken.insert(number, filter.clone());
+    number
+}
+
 /// What a SUBACK says.
 pub(super) enum Answer {
     Fine,
@@ -84,14 +99,14 @@ pub(super) struct Table {
     members: BTreeMap<u64, Member>,
     subscriptions: IndexMap<TopicFilter, Subscription>,
     by_number: BTreeMap<u32, TopicFilter>,
-    next_number: u32,
     next_packet: u16,
     /// Something is to be written.
     dirty: bool,
     ids: bool,
     online: bool,
-    resumed: bool,
-    /// Whether the broker had a session at the last connect.
+    /// Whether the broker had the session at the first connect; `None` before that.
+    resumed: Option<bool>,
+    /// Whether the broker had the session at the last connect.
     present: bool,
 }
 
@@ -128,38 +143,49 @@ impl Table {
         if narrow {
             route.progress.send_replace(Progress::TooNarrow);
         }
-        let drain = route.drain;
-        for filter in route.filters.clone() {
-            if narrow {
-                break;
-            }
-            let next = &mut self.next_number;
+        let held = match route.start {
+            Start::Now => false,
+            Start::Told => true,
+            Start::Fresh => self.resumed != Some(false),
+        };
+        let filters = if narrow { &[][..] } else { &route.filters };
+        for filter in filters {
             let by_number = &mut self.by_number;
-            let subscription = self.subscriptions.entry(filter.clone()).or_insert_with(|| {
-                *next += 1;
-                by_number.insert(*next, filter);
-                Subscription {
-                    number: *next,
-                    qos: route.qos,
-                    state: State::Wanted,
-                    members: Vec::new(),
-                    orphan: None,
-                    packet: 0,
-                }
+            let subscription = self.subscriptions.entry(filter.clone()).or_insert_with(|| Subscription {
+                number: identifier(filter, by_number),
+                qos: route.qos,
+                state: State::Held,
+                members: Vec::new(),
+                orphan: None,
+                packet: 0,
             });
             subscription.qos = subscription.qos.max(route.qos);
             subscription.members.push(number);
             subscription.orphan = None;
-            // Asked again even if it is active: the new flow is to get what the broker retains.
-            subscription.state = if drain { State::Unwanted } else { State::Wanted };
+            if !held {
+                // Asked again even if it is active: the new flow is to get what the broker retains.
+                subscription.state = State::Wanted;
+            }
         }
-        let member = Member { route, sender, narrow, leaving: drain, last_message: Instant::now() };
+        if held && self.online && !narrow {
+            route.progress.send_replace(Progress::Held { present: self.present });
+        }
+        let member = Member { route, sender, narrow, held, leaving: false, last_message: Instant::now() };
         self.members.insert(number, member);
         self.dirty = true;
-        if drain && self.online && !self.present {
-            self.members.remove(&number);
-            self.forget(number);
+    }
+
+    /// Subscribes a held route.
+    pub(super) fn activate(&mut self, number: u64) {
+        let Some(member) = self.members.get_mut(&number) else { return };
+        member.held = false;
+        member.route.progress.send_replace(Progress::Pending);
+        for filter in &member.route.filters {
+            if let Some(subscription) = self.subscriptions.get_mut(filter) {
+                subscription.state = State::Wanted;
+            }
         }
+        self.dirty = true;
     }
 
     /// The flow is gone; its subscriptions stay for a while.
@@ -168,9 +194,16 @@ impl Table {
         for filter in &member.route.filters {
             let Some(subscription) = self.subscriptions.get_mut(filter) else { continue };
             subscription.members.retain(|m| *m != number);
-            if subscription.members.is_empty() {
-                subscription.orphan = Some(Instant::now());
+            if !subscription.members.is_empty() {
+                continue;
             }
+            if subscription.state == State::Held && !self.present {
+                // The broker never heard of it.
+                self.by_number.remove(&subscription.number);
+                self.subscriptions.shift_remove(filter);
+                continue;
+            }
+            subscription.orphan = Some(Instant::now());
         }
     }
 
@@ -188,10 +221,12 @@ impl Table {
         self.dirty = true;
     }
 
-    pub(super) fn connected(&mut self, ack: &ConnAck, resumed: bool, narrow: bool) {
+    pub(super) fn connected(&mut self, ack: &ConnAck, first: bool, narrow: bool) {
         self.ids = ack.subscription_ids;
         self.online = true;
-        self.resumed = resumed;
+        if first {
+            self.resumed = Some(ack.session_present);
+        }
         self.present = ack.session_present;
         self.dirty = true;
         if narrow {
@@ -222,8 +257,19 @@ impl Table {
             subscription.state = match subscription.state {
                 State::Wanted | State::Asked | State::Active => State::Wanted,
                 State::Unwanted | State::Ending => State::Unwanted,
+                State::Held => State::Held,
                 State::Ended => State::Ended,
             };
+        }
+        let held: Vec<u64> =
+            self.members.values().filter(|m| m.held && !m.narrow).map(|m| m.route.number).collect();
+        for number in held {
+            let Some(Member { route, .. }) = self.members.get(&number) else { continue };
+            if route.start == Start::Fresh && self.resumed == Some(false) {
+                self.activate(number);
+            } else {
+                route.progress.send_replace(Progress::Held { present: ack.session_present });
+            }
         }
     }
 
@@ -289,14 +335,10 @@ impl Table {
             let active =
                 |f: &TopicFilter| self.subscriptions.get(f).is_some_and(|s| s.state == State::Active);
             if member.route.filters.iter().all(active) {
-                let resumed = self.resumed;
-                member.route.progress.send_if_modified(|progress| {
-                    let pending = *progress == Progress::Pending;
-                    if pending {
-                        *progress = Progress::Subscribed { resumed };
-                    }
-                    pending
-                });
+                let pending = !member.held && *member.route.progress.borrow() == Progress::Pending;
+                if pending {
+                    member.route.progress.send_replace(Progress::Subscribed);
+                }
             }
         }
         Answer::Fine
@@ -366,7 +408,9 @@ impl Table {
     /// Whether a flow waits for this subscription's messages.
     pub(super) fn has_flow(&self, number: u32) -> bool {
         let subscription = self.by_number.get(&number).and_then(|filter| self.subscriptions.get(filter));
-        subscription.is_some_and(|s| !s.members.is_empty() && s.state == State::Active)
+        subscription.is_some_and(|s| {
+            !s.members.is_empty() && matches!(s.state, State::Active | State::Held | State::Ended)
+        })
     }
 
     /// Whether a subscription's messages may still find a flow.

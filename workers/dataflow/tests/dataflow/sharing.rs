@@ -119,3 +119,33 @@ async fn a_dedicated_flow_has_its_own_connection() {
     }
     assert_eq!(pool.sessions(), 3);
 }
+
+// spec: D-10, D-1: what waits on a moved flow's own session is found by the next life of the process
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_a_flow_has_its_own_connection_loses_nothing() {
+    const EACH: u64 = 2_000;
+    let source = Broker::start().await;
+    let mut away = Broker::start().await;
+    let mut late = away.subscriber("late").await;
+    away.down().await;
+    let to = |topic: &str, output: serde_json::Value| json!({"input": {"mqtt": {"url": source.url(), "topic": topic}}, "output": output});
+    let stalled = to("in/stalled", json!({"mqtt": {"url": away.url()}}));
+    let killed = pool("killed");
+    let flow = Running::start("/stalled", stalled.clone(), &killed);
+    let other = Running::start("/other", to("in/other", json!({"drop": {}})), &killed);
+    until("both subscriptions", || (source.logged("(QoS 1)") >= 2).then_some(())).await;
+    source.publish("in/stalled", &numbers(EACH)).await;
+    until("the move", || (source.logged("UNSUBACK") > 0).then_some(())).await;
+    let more: String = (EACH..2 * EACH).map(|n| format!("{n}\n")).collect();
+    source.publish("in/stalled", &more).await;
+    drop((flow, other));
+    drop(killed);
+
+    // Nothing stalls this time, so that nothing else leads to the flow's own session.
+    away.up().await;
+    let pool = pool("killed");
+    let flow = Running::start("/stalled", stalled, &pool);
+    late.expect_in_order(1, 2 * EACH).await;
+    flow.until("all of it", |s| s.in_flight == 0).await;
+    until("its own session to end", || (pool.sessions() == 2).then_some(())).await;
+}
