@@ -36,13 +36,14 @@ struct Peer {
     why: &'static str,
 }
 
-const PEERS: [Peer; 2] = [
+const PEERS: [Peer; 3] = [
     Peer { program: "mosquitto", package: "mosquitto", why: "the MQTT broker that tests talk to" },
     Peer {
         program: "mosquitto_pub",
         package: "mosquitto-clients",
         why: "the MQTT client that tests talk to",
     },
+    Peer { program: "promtool", package: "prometheus", why: "the judge of what /metrics shows" },
 ];
 
 /// Where tools that this program installs are kept: outside of the clone, so that the next clone has them.
