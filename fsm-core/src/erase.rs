@@ -1,7 +1,7 @@
 //! The side of the vocabulary that engines use: a kind without its type parameter. Authors of workers never need it.
 //!
-//! A sealed adapter over [`Worker`](crate::Worker) keeps a slab of typed cells, one per node of the kind; the engine holds slots. Nothing is
-//! serialised on the way from an observation to a decision.
+//! A sealed adapter over [`Worker`](crate::Worker) keeps a slab of typed cells, one per node of the kind; the engine holds
+//! slots. Nothing is serialised on the way from an observation to a decision.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -111,7 +111,8 @@ async fn main() -> anyhow::Result<()> {
     let metrics = fsm_metrics::Metrics::try_new(Default::default(), &prometheus::Registry::new())?;
     let store = Arc::new(fsm_store::MemoryStore::new(Default::default()));
     let tree = start(registry, DriverConfig::default(), &metrics, store)?;
-    tokio::try_join!(print(tree.events()), play(&tree))?;
+    // What happened is printed before what comes of it: hence this order.
+    tokio::try_join!(biased; print(tree.events()), play(&tree))?;
     Ok(())
 }
 
