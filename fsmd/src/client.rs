@@ -98,7 +98,7 @@ impl Server {
             Ok((status, body.to_bytes()))
         };
         let mut answer = std::pin::pin!(answer);
-        // The connection moves the bytes; when it ends first, the answer says how.
+        // Cancel-safe: the answer is pinned outside. The connection moves the bytes; when it ends first, the answer says how.
         tokio::select! {
             answer = &mut answer => answer,
             _ = connection => answer.await,

@@ -15,6 +15,7 @@ dataflows:
     input: {generate: {interval: 0s}}
     output: {stdout: {}}
     ack_timeout: 100ms
+    policy: {stop_timeout: 10m}
 "#;
 
 // spec: S-24, U-70
