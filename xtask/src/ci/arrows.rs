@@ -21,6 +21,8 @@ fn allowed(folder: &str) -> Option<&'static [&'static str]> {
         "fsm-testkit" => &["fsm-core", "fsm-executor", "fsm-metrics", "fsm-store", "fsm-supervisor"],
         "xtask" => &["bench-support", "fsm-core", "fsm-metrics"],
         "fsmd" => EVERYTHING,
+        // What a user of the crates may do.
+        example if example.starts_with("examples/") => EVERYTHING,
         worker if worker.starts_with("workers/") => {
             &["fsm-core", "fsm-metrics", "fsm-store", "fsm-templating"]
         }
