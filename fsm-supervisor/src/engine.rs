@@ -34,7 +34,7 @@ use indexmap::IndexMap;
 
 use crate::effect::{Change, Effect, Effects, What};
 use crate::event::{Event, EventKind};
-use crate::history::HistoryEntry;
+use crate::history::Kept;
 use crate::input::{CommandError, Input};
 use crate::meter::Meter;
 use arena::{Arena, Family, NONE};
@@ -348,9 +348,10 @@ impl Engine {
     /// Marks every node as due, as if all their inputs had changed. For benchmarks and for operators who mistrust the memory.
     pub fn invalidate_all(&mut self) {
         self.cause = self.cause.next();
-        let all: Vec<u32> = self.arena.indices().collect();
-        for index in all {
-            self.mark(index);
+        for index in 0..self.arena.places() as u32 {
+            if self.arena.hot(index).incarnation.get() != 0 {
+                self.mark(index);
+            }
         }
     }
 
@@ -358,10 +359,15 @@ impl Engine {
     fn visit_level(&mut self, nodes: &[u32], stopwatch: &dyn Stopwatch, slowest: &mut (u64, u32)) {
         let mut at = 0;
         let mut before = stopwatch.nanos();
+        let mut warm = 0;
         while at < nodes.len() {
             let parent = self.arena.hot(nodes[at]).parent;
             let start = at;
             while at < nodes.len() && self.arena.hot(nodes[at]).parent == parent {
+                if at >= warm {
+                    warm = (at + WARM).min(nodes.len());
+                    self.warm(&nodes[at..warm]);
+                }
                 self.visit(nodes[at], stopwatch);
                 at += 1;
             }
@@ -375,6 +381,17 @@ impl Engine {
             }
             before = after;
         }
+    }
+
+    /// Touches what the visits of these nodes will read. Each visit waits for memory in several places, one after the other;
+    /// these reads don't wait for each other.
+    fn warm(&self, nodes: &[u32]) {
+        let touch = |index: &u32| {
+            let hot = self.arena.hot(*index);
+            let seen = hot.slot != Slot::NONE && self.kinds[hot.kind as usize].has_observation(hot.slot);
+            self.arena.touch(*index) + usize::from(seen)
+        };
+        std::hint::black_box(nodes.iter().map(touch).sum::<usize>());
     }
 
     /// One node's turn: derive → membership → gates → `next` or `stop` → apply → goals of children (S-2).
@@ -533,27 +550,40 @@ impl Engine {
 
     /// Remembers why a node is where it is. A new text is history, is stored, and is news for the parent; new arguments are not.
     fn explain(&mut self, index: u32, reason: Reason) {
-        let same_text = self.arena.cold(index).reason.same_text(&reason);
-        if same_text {
-            let cold = self.arena.cold_mut(index);
-            if cold.reason != reason {
-                cold.reason = reason;
-            }
-            return;
+        if self.give_reason(index, reason) {
+            self.remember(index, None);
         }
-        self.arena.cold_mut(index).reason = reason;
-        self.remember(index, None);
+    }
+
+    /// The same without history; says whether the text is new.
+    fn give_reason(&mut self, index: u32, reason: Reason) -> bool {
+        let cold = self.arena.cold_mut(index);
+        let same_text = cold.reason.same_text(&reason);
+        if !same_text || cold.reason != reason {
+            cold.reason = reason;
+        }
+        if same_text {
+            return false;
+        }
         self.persist_state(index);
         self.mark_parent(index);
+        true
     }
 
     /// Writes the present state and reason into the history.
     fn remember(&mut self, index: u32, action: Option<&'static str>) {
-        let state = self.state_name(index);
-        let at = self.now;
+        let hot = self.arena.hot(index);
+        let (state, at) = (hot.state, self.now);
+        let names = self.kinds[hot.kind as usize].action_names();
+        let place = action.and_then(|action| names.iter().position(|name| *name == action));
+        let action = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(Kept::NO_ACTION);
         let cold = self.arena.cold_mut(index);
-        let entry = HistoryEntry { action, ..HistoryEntry::new(at, cold.cause, state, cold.reason.clone()) };
-        cold.history.push(entry);
+        let reason = cold.reason.clone();
+        let last = cold.history.last().filter(|_| action == Kept::NO_ACTION);
+        // After a hold the same decision comes again: that is no news.
+        if last.is_none_or(|last| last.state != state || !last.reason.same_text(&reason)) {
+            cold.history.push(Kept { at, cause: cold.cause, reason, state, action });
+        }
     }
 
     fn persist_state(&mut self, index: u32) {
@@ -617,6 +647,9 @@ pub(crate) const LIVELOCK_MOVES: u8 = 8;
 
 /// The same for moves that others cause: far more than any start takes, and an end to two nodes that drive each other.
 pub(crate) const FLURRY_MOVES: u8 = 64;
+
+/// So many visits ahead memory is asked for: more than what one core can wait for at a time, less than its first cache holds.
+const WARM: usize = 32;
 
 /// The first generation of a desired state.
 pub(crate) const FIRST: Generation = Generation::new(1);

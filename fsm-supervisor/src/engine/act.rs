@@ -38,7 +38,7 @@ impl Engine {
             self.wake_by(index, at);
             return;
         }
-        self.explain(index, reason);
+        self.give_reason(index, reason);
         self.start_action(index, action, stopping);
     }
 
@@ -142,12 +142,15 @@ impl Engine {
             Outcome::Failure | Outcome::Timeout | Outcome::Panic => cold.failures += 1,
             Outcome::Cancelled => {}
         }
+        let (name, outcome) = (report.name, report.outcome);
         let activity = cold.activity.get_or_insert_default();
         activity.running = None;
         activity.last = Some(report);
         activity.after = now;
         activity.patience = patience;
         self.arena.hot_mut(index).flags.clear(Flags::ACTING);
+        self.hold(index, ("{} ended with {}", name, outcome.as_str()));
+        self.remember(index, Some(name));
         if observes {
             self.arena.hot_mut(index).flags.set(Flags::AWAIT);
             let reason = self.await_reason(index);

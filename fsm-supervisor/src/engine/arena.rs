@@ -251,6 +251,18 @@ impl Arena {
         self.cold[index as usize].as_ref().expect("indices of living nodes only")
     }
 
+    /// Reads a little of each part of a node that visits read.
+    pub(crate) fn touch(&self, index: u32) -> usize {
+        self.cold[index as usize].as_ref().map_or(0, |cold| {
+            cold.name.as_str().len()
+                + cold.reason.text().len()
+                + cold.moves as usize
+                + cold.starts as usize
+                + usize::from(cold.activity.is_some())
+                + usize::from(cold.trouble.is_some())
+        })
+    }
+
     pub(crate) fn cold_if_alive(&mut self, index: u32) -> Option<&mut Cold> {
         self.cold[index as usize].as_mut()
     }

@@ -326,7 +326,7 @@ impl Engine {
     /// The engine's own reason stands in the place of the state's.
     pub(super) fn hold(&mut self, index: u32, reason: impl Into<Reason>) {
         self.arena.hot_mut(index).flags.set(Flags::HELD);
-        self.explain(index, reason.into());
+        self.give_reason(index, reason.into());
     }
 
     /// Works out what others believe of this node, and tells the parent when it changed.

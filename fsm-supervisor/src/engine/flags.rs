@@ -66,6 +66,10 @@ impl Flags {
         OUTDATED = 25,
         /// Its restart budget is spent, and it is held back.
         SPENT = 26,
+        /// Its spec says `enabled: false`.
+        DISABLED = 27,
+        /// Its goal depends on siblings or on the state of its parent.
+        GATED = 28,
     }
 
     pub(crate) const fn has(self, flag: Self) -> bool {

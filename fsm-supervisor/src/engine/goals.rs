@@ -59,11 +59,14 @@ impl Engine {
                 return (Goal::Stop, Some(Reason::from((text, at, trouble.restarts.len()))));
             }
         }
-        if !cold.spec.enabled {
+        if hot.flags.has(Flags::DISABLED) {
             return (Goal::Stop, Some(Reason::new("disabled in its spec")));
         }
         if cold.target == Target::Stopped {
             return (Goal::Stop, Some(Reason::new("its desired state is stopped")));
+        }
+        if !hot.flags.has(Flags::GATED) {
+            return (Goal::Run, None);
         }
         self.wanted_among_siblings(index)
     }
@@ -195,7 +198,7 @@ impl Engine {
     /// A node's goal or rest changed: siblings that wait for it with their own stop look again.
     pub(super) fn wake_dependencies(&mut self, index: u32) {
         let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
-        if hot.parent == NONE || cold.spec.depends_on().is_empty() {
+        if hot.parent == NONE || !hot.flags.has(Flags::GATED) {
             return;
         }
         let Some(supervisor) = self.arena.cold(hot.parent).supervisor.as_deref() else { return };

@@ -257,7 +257,13 @@ impl Engine {
             error: trouble
                 .and_then(|t| t.invalid.as_ref())
                 .map(|error| fsm_core::chain(&**error).to_string()),
-            history: cold.history.iter().cloned().collect(),
+            history: match kind {
+                Some(kind) => {
+                    let (states, actions) = (kind.states(), kind.action_names());
+                    cold.history.iter().map(|kept| kept.entry(states, actions)).collect()
+                }
+                None => Vec::new(),
+            },
         }
     }
 

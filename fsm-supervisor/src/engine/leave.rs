@@ -250,7 +250,15 @@ impl Engine {
         let was_open = self.arena.hot(index).flags.has(Flags::PANIC_OPEN);
         let hot = self.arena.hot_mut(index);
         let mut flags = Flags::default();
-        for kept in [Flags::DUE, Flags::NEWS, Flags::DYNAMIC, Flags::RESTS, Flags::SPENT] {
+        for kept in [
+            Flags::DUE,
+            Flags::NEWS,
+            Flags::DYNAMIC,
+            Flags::RESTS,
+            Flags::SPENT,
+            Flags::DISABLED,
+            Flags::GATED,
+        ] {
             flags.put(kept, hot.flags.has(kept));
         }
         for new in [Flags::DERIVE, Flags::GOALS, Flags::MEMBERS] {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fsm_core::erase::Slot;
 use fsm_core::{
-    ChildConfig, ChildName, ChildSpec, ChildrenSpecs, DeriveError, Goal, Incarnation, Moment, NodeId,
-    NodePath, Phase, Policy, Reason, StartWhen, Target, merge,
+    ChildConfig, ChildExtras, ChildName, ChildSpec, ChildrenSpecs, DeriveError, Goal, Incarnation, Moment,
+    NodeId, NodePath, Phase, Policy, Reason, StartWhen, Target, merge,
 };
 
 use fsm_metrics::ReconcileResult;
@@ -57,7 +57,9 @@ impl Engine {
             }
             let typed = self.type_spec(index, spec);
             match old {
-                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => *spec = Arc::clone(old),
+                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => {
+                    *spec = Arc::clone(old)
+                }
                 // Equal, though made from something else: the parent must find what it made it from the next time.
                 Some(old) if **old == typed => {
                     *spec = Arc::new(ChildSpec { fingerprint: typed.fingerprint, ..ChildSpec::clone(old) });
@@ -308,9 +310,7 @@ impl Engine {
     fn find_gated(&mut self, index: u32) {
         let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
         let is_gated = |id: &&NodeId| {
-            let extras = self.arena.cold(id.index() as u32).spec.extras.as_ref();
-            extras
-                .is_some_and(|extras| !extras.depends_on.is_empty() || extras.start_when != StartWhen::Always)
+            self.arena.lives(**id) && self.arena.hot(id.index() as u32).flags.has(Flags::GATED)
         };
         supervisor.gated.clear();
         supervisor.gated.extend(supervisor.children.values().filter(is_gated).copied());
@@ -356,6 +356,7 @@ impl Engine {
         let mut flags = extra;
         flags.set(Flags::DERIVE);
         flags.set(Flags::GOALS);
+        note_spec(&mut flags, &spec);
         let mut hot = Hot {
             incarnation: Incarnation::default(),
             parent,
@@ -425,13 +426,6 @@ impl Engine {
                 cold.spec.fault.clone().unwrap_or_else(|| Arc::new(DeriveError::config("no usable config")));
             cold.trouble.get_or_insert_default().invalid = Some(error);
         }
-        cold.history.push(crate::history::HistoryEntry::new(
-            self.now,
-            self.cause,
-            kind.filter(|_| hot.slot != Slot::NONE)
-                .map_or("", |k| self.kinds[k as usize].states()[hot.state.get()].name),
-            cold.reason.clone(),
-        ));
         let created_at = cold.created_at;
         let id = self.arena.insert(hot, cold);
         let index = id.index() as u32;
@@ -486,6 +480,7 @@ impl Engine {
         let hot = self.arena.hot(index);
         let (parent, scope) = (hot.parent, hot.scope);
         let policy = own_policy(&spec, Some(*self.kinds[hot.kind as usize].policy()));
+        note_spec(&mut self.arena.hot_mut(index).flags, &spec);
         let inherited =
             if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
         let variables = merge(&inherited, &spec.variables);
@@ -557,6 +552,13 @@ impl Engine {
             self.update(index, spec);
         }
     }
+}
+
+/// What a visit needs to know of a spec, so that it need not be fetched.
+fn note_spec(flags: &mut Flags, spec: &ChildSpec) {
+    let gated = |e: &ChildExtras| !e.depends_on.is_empty() || e.start_when != StartWhen::Always;
+    flags.put(Flags::DISABLED, !spec.enabled);
+    flags.put(Flags::GATED, spec.extras.as_deref().is_some_and(gated));
 }
 
 /// Where faults of dependencies are reported.
