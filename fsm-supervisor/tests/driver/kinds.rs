@@ -14,29 +14,29 @@ use serde::{Deserialize, Serialize};
 
 /// What the test says to all rogues.
 #[derive(Debug, Default)]
-pub struct Script {
-    pub panic_in_next: AtomicBool,
-    pub hang_in_collect: AtomicBool,
-    pub hang_in_start: AtomicBool,
-    pub started: AtomicU32,
-    pub cleaned_up: AtomicBool,
-    pub panic_in_task: AtomicBool,
+pub(crate) struct Script {
+    pub(crate) panic_in_next: AtomicBool,
+    pub(crate) hang_in_collect: AtomicBool,
+    pub(crate) hang_in_start: AtomicBool,
+    pub(crate) started: AtomicU32,
+    pub(crate) cleaned_up: AtomicBool,
+    pub(crate) panic_in_task: AtomicBool,
 }
 
 /// Misbehaves when its config names a sin and the script says so.
-pub struct Rogue(pub Arc<Script>);
+pub(crate) struct Rogue(pub(crate) Arc<Script>);
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RogueConfig {
-    pub sin: Option<Sin>,
+pub(crate) struct RogueConfig {
+    pub(crate) sin: Option<Sin>,
     /// Another node whose observation it repeats.
-    pub watches: Option<String>,
+    pub(crate) watches: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Sin {
+pub(crate) enum Sin {
     PanicInNext,
     HangInCollect,
     HangInStart,
@@ -46,11 +46,11 @@ pub enum Sin {
 impl Config for RogueConfig {}
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct RogueObserved {
-    pub up: bool,
-    pub looks: u32,
-    pub seen_of_other: Option<bool>,
-    pub task_panics: Vec<String>,
+pub(crate) struct RogueObserved {
+    pub(crate) up: bool,
+    pub(crate) looks: u32,
+    pub(crate) seen_of_other: Option<bool>,
+    pub(crate) task_panics: Vec<String>,
 }
 
 impl Observed<RogueConfig> for RogueObserved {
@@ -60,7 +60,7 @@ impl Observed<RogueConfig> for RogueObserved {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum RogueState {
+pub(crate) enum RogueState {
     #[default]
     Stopped,
     TryingToStart,
@@ -68,7 +68,7 @@ pub enum RogueState {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start;
+pub(crate) struct Start;
 
 impl Action for Start {
     const NAMES: &'static [&'static str] = &["start"];
@@ -78,7 +78,7 @@ impl Action for Start {
 }
 
 #[derive(Debug, Default)]
-pub struct RogueHandle {
+pub(crate) struct RogueHandle {
     up: AtomicBool,
     looks: AtomicU32,
 }
@@ -184,18 +184,18 @@ impl State<Rogue> for RogueState {
 }
 
 /// Has the children that its config names.
-pub struct Family;
+pub(crate) struct Family;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct FamilyConfig {
-    pub children: indexmap::IndexMap<String, RogueConfig>,
+pub(crate) struct FamilyConfig {
+    pub(crate) children: indexmap::IndexMap<String, RogueConfig>,
 }
 
 impl Config for FamilyConfig {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum FamilyState {
+pub(crate) enum FamilyState {
     #[default]
     Stopped,
     Running,

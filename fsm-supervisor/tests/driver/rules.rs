@@ -250,9 +250,10 @@ async fn events_tell_the_life_of_a_node_in_order() {
         if event.path.as_str() != "/edge/a" {
             continue;
         }
-        names.push(match event.kind {
-            EventKind::StateTransition { to, .. } => format!("to {to}"),
-            kind => kind.name().to_owned(),
+        names.push(if let EventKind::StateTransition { to, .. } = event.kind {
+            format!("to {to}")
+        } else {
+            event.kind.name().to_owned()
         });
     }
     let expected =
