@@ -32,7 +32,8 @@ struct World {
 
 /// Ten thousand workers of five kinds, each kind with everything that a busy one records.
 fn world() -> World {
-    let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new()).expect("free names");
+    let metrics =
+        Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new()).expect("free names");
     let mut batch = TickBatch::new(&metrics);
     let shape =
         |kind| KindShape::new(kind).with_states(STATES).with_actions(&["start", "stop"]).with_metrics(OWN);

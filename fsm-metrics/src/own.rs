@@ -93,7 +93,7 @@ pub(crate) struct OwnLayout {
 }
 
 impl OwnLayout {
-    pub(crate) fn new(shape: &KindShape) -> Result<Self, MetricSpecError> {
+    pub(crate) fn try_new(shape: &KindShape) -> Result<Self, MetricSpecError> {
         let kind = shape.kind;
         let (mut places, mut plain, mut labelled) = (Vec::new(), Vec::new(), Vec::new());
         for (at, spec) in shape.own.iter().enumerate() {

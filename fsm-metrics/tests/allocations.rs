@@ -20,7 +20,8 @@ const OWN: &[MetricSpec] = &[
 // spec: M-2, P23
 #[test]
 fn recording_and_flushing_allocate_nothing() {
-    let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new()).expect("free names");
+    let metrics =
+        Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new()).expect("free names");
     let states = [("Stopped", Phase::Stopped), ("Running", Phase::Running), ("Degraded", Phase::Degraded)];
     let shape = KindShape::new("bridge").with_states(states).with_actions(&["start"]).with_metrics(OWN);
     let kind = metrics.register(shape).expect("a good shape");

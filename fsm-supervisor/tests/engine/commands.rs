@@ -278,7 +278,7 @@ fn repeats_of_one_event_are_folded_and_counted() {
     rig.run(secs(61));
     rig.command(Command::Retry { path: path("/r/a"), who: "op".into() }).unwrap();
     rig.run(ms(100));
-    assert_eq!(rig.events.iter().filter(|e| e.kind.name() == "command").next_back().unwrap().folded, 15);
+    assert_eq!(rig.events.iter().rfind(|e| e.kind.name() == "command").unwrap().folded, 15);
 }
 
 // spec: S-51: each link carries its cause

@@ -126,7 +126,7 @@ fn a_wake_up_that_a_former_state_booked_does_not_fire() {
     assert_eq!((rig.evaluated, rig.visited), (0, 0));
 }
 
-// spec: the moment that a state asks for is when it is asked again
+// The moment that a state asks for is when it is asked again.
 #[test]
 fn a_booked_moment_is_reached_on_time() {
     let mut rig = Rig::counting(&group("r", vec![unit("a").config(json!({"linger_ms": 7_300}))]));

@@ -137,9 +137,9 @@ fn restarts(rig: &Rig, path: &str) -> Vec<(Moment, f64)> {
     rig.events
         .iter()
         .filter(|e| e.path.as_str() == path)
-        .filter_map(|e| match &e.kind {
-            EventKind::Restart { back_off, .. } => Some((e.at, back_off.as_secs_f64())),
-            _ => None,
+        .filter_map(|e| {
+            let EventKind::Restart { back_off, .. } = &e.kind else { return None };
+            Some((e.at, back_off.as_secs_f64()))
         })
         .collect()
 }

@@ -140,9 +140,9 @@ fn a_collector_that_gives_nothing_is_restarted_later_each_time_and_then_its_node
     let restarts: Vec<_> = rig
         .events
         .iter()
-        .filter_map(|e| match e.kind {
-            EventKind::CollectorRestarted { restart } => Some((restart, e.at.since(last).as_secs_f64())),
-            _ => None,
+        .filter_map(|e| {
+            let EventKind::CollectorRestarted { restart } = e.kind else { return None };
+            Some((restart, e.at.since(last).as_secs_f64()))
         })
         .collect();
     // While it is on its way out the count begins anew.
@@ -214,7 +214,7 @@ fn a_late_or_foreign_observation_changes_nothing() {
     assert_eq!(rig.node("/r/a").observed.unwrap()["running"], true);
 }
 
-// spec: design §8.10
+// spec: S-30 — a late observation is known by more than its path
 #[test]
 fn an_observation_from_before_a_change_of_the_desired_state_is_dropped() {
     let mut rig = Rig::settled(&one());

@@ -172,7 +172,7 @@ fn stop_is_asked_without_an_observation_when_none_comes_after_an_action() {
     assert_eq!(world::did_stop_see("/r/a"), Some(false));
 }
 
-// spec: S-10 (stop_timeout), S-21
+// spec: S-10, S-21
 #[test]
 fn a_node_that_does_not_stop_in_time_is_forced() {
     let quick = |name: &str| unit(name).policy(|p| p.stop_timeout = Some(secs(7).into()));
