@@ -16,7 +16,9 @@ mod inspect;
 mod leave;
 mod members;
 mod observe;
+mod specs;
 mod spread;
+mod tell;
 mod wheel;
 
 use std::collections::BTreeMap;
@@ -268,8 +270,13 @@ impl Engine {
         if self.config.check_purity {
             self.check_purity();
         }
+        let wanted = self.pending.len();
         for effect in self.pending.drain(..) {
             effects.push(effect);
+        }
+        // A burst, such as the start of a big tree, doesn't hold its memory for ever.
+        if self.pending.capacity() > BURST && wanted < self.pending.capacity() / 4 {
+            self.pending.shrink_to(BURST);
         }
         self.meter.ticked(&self.report, self.arena.len());
         self.report
@@ -484,14 +491,14 @@ impl Engine {
 
     /// The policy of a node.
     fn policy(&self, index: u32) -> &Policy {
-        match &self.arena.cold(index).policy {
-            Some(policy) => policy,
-            // A node of no known kind has no kind's policy.
-            None => {
-                let kind = self.kinds.get(self.arena.hot(index).kind as usize);
-                kind.map_or(const { &Policy::DEFAULT }, |kind| kind.policy())
-            }
+        let hot = self.arena.hot(index);
+        if hot.flags.has(Flags::OWN_POLICY)
+            && let Some(policy) = &self.arena.cold(index).policy
+        {
+            return policy;
         }
+        // A node of no known kind has no kind's policy.
+        self.kinds.get(hot.kind as usize).map_or(const { &Policy::DEFAULT }, |kind| kind.policy())
     }
 
     fn state_name(&self, index: u32) -> &'static str {
@@ -523,76 +530,6 @@ impl Engine {
 
     fn family(&self, node: u32) -> Family<'_> {
         Family { arena: &self.arena, kinds: &self.kinds, node }
-    }
-
-    fn emit(&mut self, index: u32, kind: EventKind) {
-        let path = self.arena.path(index);
-        self.emit_at(path, kind);
-    }
-
-    fn emit_at(&mut self, path: NodePath, kind: EventKind) {
-        let event = Event { at: self.now, cause: self.cause, path, kind, folded: 0 };
-        if let Some(event) = self.folds.pass(event) {
-            self.pending.push(Effect::Emit(event));
-        }
-    }
-
-    fn persist(&mut self, index: u32, what: What) {
-        let change = Change {
-            path: self.arena.path(index),
-            incarnation: self.arena.hot(index).incarnation,
-            at: self.now,
-            cause: self.arena.cold(index).cause,
-            what,
-        };
-        self.pending.push(Effect::Persist(change));
-    }
-
-    /// Remembers why a node is where it is. A new text is history, is stored, and is news for the parent; new arguments are not.
-    fn explain(&mut self, index: u32, reason: Reason) {
-        if self.give_reason(index, reason) {
-            self.remember(index, None);
-        }
-    }
-
-    /// The same without history; says whether the text is new.
-    fn give_reason(&mut self, index: u32, reason: Reason) -> bool {
-        let cold = self.arena.cold_mut(index);
-        let same_text = cold.reason.same_text(&reason);
-        if !same_text || cold.reason != reason {
-            cold.reason = reason;
-        }
-        if same_text {
-            return false;
-        }
-        self.persist_state(index);
-        self.mark_parent(index);
-        true
-    }
-
-    /// Writes the present state and reason into the history.
-    fn remember(&mut self, index: u32, action: Option<&'static str>) {
-        let hot = self.arena.hot(index);
-        let (state, at) = (hot.state, self.now);
-        let names = self.kinds[hot.kind as usize].action_names();
-        let place = action.and_then(|action| names.iter().position(|name| *name == action));
-        let action = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(Kept::NO_ACTION);
-        let cold = self.arena.cold_mut(index);
-        let reason = cold.reason.clone();
-        let last = cold.history.last().filter(|_| action == Kept::NO_ACTION);
-        // After a hold the same decision comes again: that is no news.
-        if last.is_none_or(|last| last.state != state || !last.reason.same_text(&reason)) {
-            cold.history.push(Kept { at, cause: cold.cause, reason, state, action });
-        }
-    }
-
-    fn persist_state(&mut self, index: u32) {
-        let what = What::State {
-            state: self.state_name(index),
-            phase: self.arena.hot(index).effective,
-            reason: self.arena.cold(index).reason.clone(),
-        };
-        self.persist(index, what);
     }
 
     /// A number in 0..1 that depends on the seed, the path and an attempt only.
@@ -647,6 +584,9 @@ pub(crate) const LIVELOCK_MOVES: u8 = 8;
 
 /// The same for moves that others cause: far more than any start takes, and an end to two nodes that drive each other.
 pub(crate) const FLURRY_MOVES: u8 = 64;
+
+/// Room for so many effects is always kept: what a busy tick wants.
+const BURST: usize = 4_096;
 
 /// So many visits ahead memory is asked for: more than what one core can wait for at a time, less than its first cache holds.
 const WARM: usize = 32;

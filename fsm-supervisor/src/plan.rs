@@ -107,6 +107,23 @@ pub fn plan<'a>(
     plan
 }
 
+/// The same where names and order are as before and only the specs at these places changed.
+pub(crate) fn plan_places<'a>(
+    child: impl Fn(&ChildName) -> Option<CurrentChild<'a>>,
+    specs: &ChildrenSpecs,
+    places: &[u32],
+    needs_restart: &NeedsRestart<'_>,
+) -> ReconcilePlan {
+    let mut plan = ReconcilePlan { kept: specs.len() - places.len(), ..ReconcilePlan::default() };
+    for spec in places.iter().filter_map(|place| specs.at(*place as usize)) {
+        match child(&spec.name) {
+            Some(child) => compare(&mut plan, &child, spec, needs_restart),
+            None => plan.push(spec.name.clone(), PlanStep::Create, "declared and not there"),
+        }
+    }
+    plan
+}
+
 fn compare(
     plan: &mut ReconcilePlan,
     child: &CurrentChild<'_>,

@@ -141,6 +141,35 @@ pub(crate) fn sensor(name: &ChildName, version: u32) -> SensorConfig {
     SensorConfig { host: "10.0.0.7".into(), port: 502, topic: format!("plant/{name}"), version }
 }
 
+fn fingerprint(version: u32) -> u64 {
+    u64::from(version) + 1
+}
+
+fn made(name: &ChildName, version: u32) -> Arc<ChildSpec> {
+    let config = ChildConfig::typed(sensor(name, version));
+    ChildSpec { config, ..ChildSpec::new(name.clone(), "sensor") }
+        .with_fingerprint(fingerprint(version))
+        .into()
+}
+
+/// The specs from before with those changed that another version asks for; none when names or order changed.
+fn edited(previous: &ChildrenSpecs, config: &LineConfig) -> Option<ChildrenSpecs> {
+    if previous.len() != config.sensors.len() {
+        return None;
+    }
+    let beside = || previous.iter().zip(&config.sensors);
+    if beside().any(|(spec, (name, _))| spec.name != *name) {
+        return None;
+    }
+    let mut specs = previous.clone();
+    for (place, (spec, (name, version))) in beside().enumerate() {
+        if spec.fingerprint != fingerprint(*version) {
+            specs.replace_at(place, made(name, *version)).ok()?;
+        }
+    }
+    Some(specs)
+}
+
 impl Worker for Line {
     const KIND: &'static str = "line";
     const POLICY: Policy = Policy::DEFAULT.without_observation();
@@ -155,23 +184,17 @@ impl Worker for Line {
         cx: &DeriveContext<'_>,
     ) -> Result<DesiredState<LineConfig>, DeriveError> {
         let LineConfig { sensors, children, lines } = &*spec.config;
+        if let Some(specs) = cx.previous().and_then(|previous| edited(previous, &spec.config)) {
+            return Ok(DesiredState::running(spec).with_children(specs));
+        }
         let mut specs = ChildrenSpecs::with_capacity(sensors.len() + children.len() + lines.len());
         let mut add =
             |spec: Arc<ChildSpec>| specs.try_add(spec).map_err(|e| DeriveError::config(e.to_string()));
-        for (place, (name, version)) in sensors.iter().enumerate() {
-            // Unchanged children keep their specs; they are most often where they were.
-            let before = cx.previous().and_then(|previous| {
-                previous.at(place).filter(|spec| spec.name == *name).or_else(|| previous.get(name.as_str()))
-            });
-            let fingerprint = u64::from(*version) + 1;
-            add(match before.filter(|spec| spec.fingerprint == fingerprint) {
+        for (name, version) in sensors {
+            let before = cx.previous().and_then(|previous| previous.get(name.as_str()));
+            add(match before.filter(|spec| spec.fingerprint == fingerprint(*version)) {
                 Some(before) => Arc::clone(before),
-                None => ChildSpec {
-                    config: ChildConfig::typed(sensor(name, *version)),
-                    ..ChildSpec::new(name.clone(), "sensor")
-                }
-                .with_fingerprint(fingerprint)
-                .into(),
+                None => made(name, *version),
             })?;
         }
         for entry in children {

@@ -89,6 +89,16 @@ pub(crate) struct Supervisor {
     pub(crate) tombstones: IndexMap<ChildName, Arc<ChildSpec>, NameHasher>,
     /// Children added at run time.
     pub(crate) dynamic: IndexMap<ChildName, Arc<ChildSpec>, NameHasher>,
+    /// Where specs changed, when their names and their order did not.
+    pub(crate) places: Option<Vec<u32>>,
+    /// Some spec names a sibling.
+    pub(crate) with_dependencies: bool,
+    /// How many specs can't be used.
+    pub(crate) faults: usize,
+    /// A child ended its life.
+    pub(crate) gone: bool,
+    /// Whose goals depend on others is to be found anew.
+    pub(crate) regate: bool,
     /// Children that are not at rest; a parent's `stop` waits for zero.
     pub(crate) awake: u32,
     pub(crate) spread: Spread,

@@ -70,7 +70,12 @@ impl Flags {
         DISABLED = 27,
         /// Its goal depends on siblings or on the state of its parent.
         GATED = 28,
+        /// It overrides parts of its kind's policy.
+        OWN_POLICY = 29,
     }
+
+    /// What follows from the spec, and so outlives an incarnation.
+    pub(crate) const OF_THE_SPEC: [Self; 3] = [Self::DISABLED, Self::GATED, Self::OWN_POLICY];
 
     pub(crate) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

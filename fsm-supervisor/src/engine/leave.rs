@@ -189,6 +189,7 @@ impl Engine {
         if let Some(supervisor) = &mut self.arena.cold_mut(hot.parent).supervisor {
             *supervisor.counts.of(hot.effective) -= 1;
             supervisor.awake -= u32::from(!rests);
+            supervisor.gone = true;
             if hot.flags.has(Flags::SELF_REMOVED) && supervisor.dynamic.shift_remove(&cold.name).is_none() {
                 supervisor.tombstones.insert(cold.name, cold.spec);
             }
@@ -250,15 +251,8 @@ impl Engine {
         let was_open = self.arena.hot(index).flags.has(Flags::PANIC_OPEN);
         let hot = self.arena.hot_mut(index);
         let mut flags = Flags::default();
-        for kept in [
-            Flags::DUE,
-            Flags::NEWS,
-            Flags::DYNAMIC,
-            Flags::RESTS,
-            Flags::SPENT,
-            Flags::DISABLED,
-            Flags::GATED,
-        ] {
+        let own = [Flags::DUE, Flags::NEWS, Flags::DYNAMIC, Flags::RESTS, Flags::SPENT];
+        for kept in own.into_iter().chain(Flags::OF_THE_SPEC) {
             flags.put(kept, hot.flags.has(kept));
         }
         for new in [Flags::DERIVE, Flags::GOALS, Flags::MEMBERS] {
@@ -299,6 +293,7 @@ impl Engine {
             self.root = Some(id);
         } else {
             if let Some(supervisor) = &mut self.arena.cold_mut(parent).supervisor {
+                supervisor.gone = true;
                 if let Some(place) = supervisor.children.get_mut(&name) {
                     *place = id;
                 }

@@ -19,125 +19,9 @@ use crate::effect::What;
 use crate::event::EventKind;
 use crate::history::History;
 use crate::meter::Meter;
-use crate::plan::{CurrentChild, PlanStep, ReconcilePlan, plan};
+use crate::plan::{CurrentChild, PlanStep, ReconcilePlan, plan, plan_places};
 
 impl Engine {
-    /// Takes the specs of a good derive: raw configs become typed ones, what can't be used gets its fault, and what is equal
-    /// to before keeps its `Arc`.
-    pub(super) fn take_specs(&mut self, index: u32, specs: Option<ChildrenSpecs>) {
-        let has_supervisor = self.arena.cold(index).supervisor.is_some();
-        let mut specs = match specs {
-            None if !has_supervisor => return,
-            None => ChildrenSpecs::new(),
-            Some(specs) if specs.is_empty() && !has_supervisor => return,
-            Some(specs) => specs,
-        };
-        let mut supervisor = self.arena.cold_mut(index).supervisor.take().unwrap_or_default();
-        let changed = self.settle(index, &mut specs, &supervisor.specs);
-        let dynamic_only = supervisor.dynamic.keys().any(|name| specs.get(name.as_str()).is_some());
-        supervisor.specs = specs;
-        self.arena.cold_mut(index).supervisor = Some(supervisor);
-        if changed || dynamic_only {
-            self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
-        }
-    }
-
-    /// Types what is new among `specs`; says whether anything differs from `before`.
-    fn settle(&self, index: u32, specs: &mut ChildrenSpecs, before: &ChildrenSpecs) -> bool {
-        let mut changed = specs.len() != before.len();
-        let mut with_dependencies = false;
-        for (at, spec) in specs.values_mut().enumerate() {
-            let old = before.at(at).filter(|old| old.name == spec.name).or_else(|| {
-                changed = true;
-                before.get(spec.name.as_str())
-            });
-            with_dependencies |= !spec.depends_on().is_empty();
-            if old.is_some_and(|old| Arc::ptr_eq(old, spec)) {
-                continue;
-            }
-            let typed = self.type_spec(index, spec);
-            match old {
-                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => {
-                    *spec = Arc::clone(old)
-                }
-                // Equal, though made from something else: the parent must find what it made it from the next time.
-                Some(old) if **old == typed => {
-                    *spec = Arc::new(ChildSpec { fingerprint: typed.fingerprint, ..ChildSpec::clone(old) });
-                }
-                Some(_) | None => {
-                    changed = true;
-                    *spec = Arc::new(typed);
-                }
-            }
-        }
-        if changed && with_dependencies {
-            Self::check_dependencies(specs);
-        }
-        changed
-    }
-
-    /// The spec with a typed config, or with the fault that keeps it from being used.
-    pub(super) fn type_spec(&self, parent: u32, spec: &ChildSpec) -> ChildSpec {
-        let mut typed = spec.clone();
-        if typed.fault.is_some() {
-            return typed;
-        }
-        let Some(kind) = self.names.get(&*typed.kind) else {
-            let error = self.unknown_kind(&typed.kind);
-            typed.fault = Some(Arc::new(error));
-            return typed;
-        };
-        let kind = &self.kinds[*kind as usize];
-        typed.kind = kind.kind().into();
-        if let Some(extras) = &typed.extras
-            && let Err(error) = kind.policy().with(&extras.policy)
-        {
-            let path = self.child_path(parent, &typed.name);
-            let error =
-                DeriveError::config(format!("the policy of {path} contradicts itself")).with_source(error);
-            typed.fault = Some(Arc::new(error.at("policy")));
-            return typed;
-        }
-        match &typed.config {
-            ChildConfig::Raw(raw) => match kind.read_config(raw) {
-                Ok(config) => typed.config = ChildConfig::Typed(config),
-                Err(error) => {
-                    typed.fault = Some(Arc::new(DeriveError::config(error.to_string()).at("config")))
-                }
-            },
-            ChildConfig::Typed(config) if kind.accepts(config.as_ref()) => {}
-            ChildConfig::Typed(_) => {
-                typed.fault = Some(Arc::new(
-                    DeriveError::config("the typed config belongs to another kind").at("config"),
-                ))
-            }
-        }
-        typed
-    }
-
-    fn unknown_kind(&self, kind: &str) -> DeriveError {
-        let known: Vec<&str> = self.names.keys().copied().collect();
-        DeriveError::config(format!("there is no kind `{kind}`; registered are: {}", known.join(", ")))
-            .at("kind")
-    }
-
-    fn child_path(&self, parent: u32, name: &ChildName) -> NodePath {
-        if parent == NONE { NodePath::root(name) } else { self.arena.path(parent).join(name) }
-    }
-
-    /// Unknown siblings and cycles are faults of the children concerned (S-15). A fault of this sort ends when another
-    /// sibling changes, so those that came with a spec from before are looked at afresh.
-    fn check_dependencies(specs: &mut ChildrenSpecs) {
-        let mut faults = dependency_faults(specs);
-        for spec in specs.values_mut() {
-            let now = faults.remove(&spec.name).map(Arc::new);
-            let own = spec.fault.as_ref().filter(|fault| fault.field() != Some(DEPENDS_ON));
-            if own.is_none() && spec.fault != now {
-                *spec = Arc::new(ChildSpec { fault: now, ..ChildSpec::clone(spec) });
-            }
-        }
-    }
-
     /// Makes the children what the last good specs say. Never gated: a failing parent can still remove a child.
     pub(super) fn reconcile(&mut self, index: u32, stopwatch: &dyn Stopwatch) {
         self.arena.hot_mut(index).flags.clear(Flags::MEMBERS);
@@ -145,19 +29,19 @@ impl Engine {
             return;
         }
         let began = stopwatch.nanos();
-        self.sweep(index);
+        let gone = self.sweep(index);
         if self.leaves(index) {
             // Nobody is created any more; the children leave by their goal.
             return;
         }
-        let plan = self.plan_for(index);
+        let plan = self.plan_for(index, gone);
         let names_changed = self.apply_plan(index, &plan);
         if names_changed || plan.reordered {
             self.restore_order(index);
         }
-        self.find_gated(index);
+        self.find_gated(index, gone);
         let Some(supervisor) = &self.arena.cold(index).supervisor else { return };
-        let invalid = supervisor.specs.iter().any(|s| s.fault.is_some());
+        let invalid = supervisor.faults > 0;
         if !supervisor.gated.is_empty() {
             self.arena.hot_mut(index).flags.set(Flags::GOALS);
         }
@@ -182,33 +66,62 @@ impl Engine {
         }
     }
 
-    /// Forgets children that are gone: one pass, whatever their number.
-    fn sweep(&mut self, index: u32) {
-        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
-        supervisor.children.retain(|_, id| self.arena.lives(*id));
+    /// Forgets children that are gone: one pass, whatever their number. Says whether any ended its life.
+    fn sweep(&mut self, index: u32) -> bool {
+        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return false };
+        let gone = std::mem::take(&mut supervisor.gone);
+        if gone {
+            supervisor.children.retain(|_, id| self.arena.lives(*id));
+        }
         self.arena.cold_mut(index).supervisor = Some(supervisor);
+        gone
     }
 
     /// The plan from what is there to the specs, those that leave and those added at run time considered.
-    fn plan_for(&self, index: u32) -> ReconcilePlan {
-        let Some(supervisor) = &self.arena.cold(index).supervisor else { return ReconcilePlan::default() };
-        let current = supervisor.children.iter().map(|(name, id)| {
+    fn plan_for(&mut self, index: u32, gone: bool) -> ReconcilePlan {
+        let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else {
+            return ReconcilePlan::default();
+        };
+        let current = |id: &NodeId| {
             let index = id.index() as u32;
             let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
             let refused = cold.trouble.as_ref().is_some_and(|t| t.refused.is_some());
             let (leaving, dynamic) = (hot.flags.has(Flags::LEAVING), hot.flags.has(Flags::DYNAMIC));
-            (name, CurrentChild { spec: &cold.spec, leaving, dynamic, refused })
-        });
-        let mut plan = plan(current, &supervisor.specs, &|new, old| self.needs_restart(new, old));
+            CurrentChild { spec: &cold.spec, leaving, dynamic, refused }
+        };
+        let needs_restart = |new: &ChildSpec, old: &ChildSpec| self.needs_restart(new, old);
+        // Where only specs changed in their places nobody else need be looked at.
+        let simple = !gone && supervisor.tombstones.is_empty() && supervisor.dynamic.is_empty();
+        let places = supervisor.places.take().filter(|_| simple);
+        let mut plan = match places {
+            Some(places) => {
+                let child = |name: &ChildName| supervisor.children.get(name).map(current);
+                plan_places(child, &supervisor.specs, &places, &needs_restart)
+            }
+            None => {
+                let children = supervisor.children.iter().map(|(name, id)| (name, current(id)));
+                plan(children, &supervisor.specs, &needs_restart)
+            }
+        };
         plan.entries.retain(|entry| {
             let name = entry.name.as_str();
             match entry.step {
-                PlanStep::Create => !is_buried(supervisor, name),
-                PlanStep::Update => !self.is_refused(supervisor, name),
+                PlanStep::Create => !is_buried(&supervisor, name),
+                PlanStep::Update => !self.is_refused(&supervisor, name),
                 PlanStep::Remove | PlanStep::Restart | PlanStep::Await => true,
             }
         });
+        self.arena.cold_mut(index).supervisor = Some(supervisor);
         plan
+    }
+
+    pub(super) fn needs_restart(&self, new: &ChildSpec, old: &ChildSpec) -> bool {
+        match (&new.config, &old.config, self.names.get(&*new.kind)) {
+            (ChildConfig::Typed(new), ChildConfig::Typed(old), Some(kind)) => {
+                self.kinds[*kind as usize].needs_restart(new.as_ref(), old.as_ref())
+            }
+            (ChildConfig::Raw(_), ..) | (ChildConfig::Typed(_), ..) => false,
+        }
     }
 
     /// Whether the child of this name knows already that its spec can't be used.
@@ -220,15 +133,6 @@ impl Engine {
         match (refused, supervisor.specs.get(name)) {
             (Some(refused), Some(spec)) => Arc::ptr_eq(refused, spec) || **refused == **spec,
             (None, _) | (_, None) => false,
-        }
-    }
-
-    pub(super) fn needs_restart(&self, new: &ChildSpec, old: &ChildSpec) -> bool {
-        match (&new.config, &old.config, self.names.get(&*new.kind)) {
-            (ChildConfig::Typed(new), ChildConfig::Typed(old), Some(kind)) => {
-                self.kinds[*kind as usize].needs_restart(new.as_ref(), old.as_ref())
-            }
-            (ChildConfig::Raw(_), ..) | (ChildConfig::Typed(_), ..) => false,
         }
     }
 
@@ -307,8 +211,12 @@ impl Engine {
     }
 
     /// Notes which children have goals that depend on siblings or on this node's state.
-    fn find_gated(&mut self, index: u32) {
+    fn find_gated(&mut self, index: u32, gone: bool) {
         let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
+        if !std::mem::take(&mut supervisor.regate) && !(gone && !supervisor.gated.is_empty()) {
+            self.arena.cold_mut(index).supervisor = Some(supervisor);
+            return;
+        }
         let is_gated = |id: &&NodeId| {
             self.arena.lives(**id) && self.arena.hot(id.index() as u32).flags.has(Flags::GATED)
         };
@@ -325,7 +233,9 @@ impl Engine {
         let id = self.plant(parent, position, spec, variables, extra);
         let hot = self.arena.hot(id.index() as u32);
         let (effective, awake) = (hot.effective, !hot.flags.has(Flags::RESTS));
+        let gated = hot.flags.has(Flags::GATED);
         let supervisor = self.arena.cold_mut(parent).supervisor.get_or_insert_default();
+        supervisor.regate |= gated;
         *supervisor.counts.of(effective) += 1;
         supervisor.awake += u32::from(awake);
         supervisor.children.insert(name, id);
@@ -356,7 +266,6 @@ impl Engine {
         let mut flags = extra;
         flags.set(Flags::DERIVE);
         flags.set(Flags::GOALS);
-        note_spec(&mut flags, &spec);
         let mut hot = Hot {
             incarnation: Incarnation::default(),
             parent,
@@ -376,6 +285,7 @@ impl Engine {
             collect_at: Moment::FAR,
         };
         let policy = own_policy(&spec, kind.map(|kind| *self.kinds[kind as usize].policy()));
+        note_spec(&mut hot.flags, &spec, policy.is_some());
         let mut trouble = None;
         if let Some(who) = known.stopped_by {
             trouble = Some(Box::new(super::arena::Trouble { stopped_by: Some(who), ..Default::default() }));
@@ -480,7 +390,15 @@ impl Engine {
         let hot = self.arena.hot(index);
         let (parent, scope) = (hot.parent, hot.scope);
         let policy = own_policy(&spec, Some(*self.kinds[hot.kind as usize].policy()));
-        note_spec(&mut self.arena.hot_mut(index).flags, &spec);
+        let was_gated = self.arena.hot(index).flags.has(Flags::GATED);
+        let flags = &mut self.arena.hot_mut(index).flags;
+        note_spec(flags, &spec, policy.is_some());
+        let gated = was_gated || flags.has(Flags::GATED);
+        if gated
+            && let Some(supervisor) = self.arena.cold_if_alive(parent).and_then(|c| c.supervisor.as_mut())
+        {
+            supervisor.regate = true;
+        }
         let inherited =
             if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
         let variables = merge(&inherited, &spec.variables);
@@ -555,36 +473,11 @@ impl Engine {
 }
 
 /// What a visit needs to know of a spec, so that it need not be fetched.
-fn note_spec(flags: &mut Flags, spec: &ChildSpec) {
+fn note_spec(flags: &mut Flags, spec: &ChildSpec, own_policy: bool) {
+    flags.put(Flags::OWN_POLICY, own_policy);
     let gated = |e: &ChildExtras| !e.depends_on.is_empty() || e.start_when != StartWhen::Always;
     flags.put(Flags::DISABLED, !spec.enabled);
     flags.put(Flags::GATED, spec.extras.as_deref().is_some_and(gated));
-}
-
-/// Where faults of dependencies are reported.
-const DEPENDS_ON: &str = "depends_on";
-
-/// Who depends on nobody, and who waits in a circle: every circle is found.
-fn dependency_faults(specs: &ChildrenSpecs) -> BTreeMap<ChildName, DeriveError> {
-    let mut faults = BTreeMap::new();
-    for spec in specs.iter() {
-        if let Some(unknown) = spec.depends_on().iter().find(|d| specs.get(d.child.as_str()).is_none()) {
-            let what = format!("there is no sibling `{}` to depend on", unknown.child);
-            faults.insert(spec.name.clone(), DeriveError::config(what).at(DEPENDS_ON));
-        }
-    }
-    loop {
-        let edges = |name: &ChildName| {
-            let spec = specs.get(name.as_str()).filter(|_| !faults.contains_key(name));
-            spec.map_or_else(Vec::new, |s| s.depends_on().iter().map(|d| d.child.clone()).collect())
-        };
-        let Some(cycle) = cycle_among(specs.iter().map(|s| s.name.clone()), edges) else { return faults };
-        let text: Vec<&str> = cycle.iter().map(ChildName::as_str).collect();
-        let what = format!("these wait for each other: {}", text.join(" → "));
-        for name in &cycle {
-            faults.insert(name.clone(), DeriveError::config(what.as_str()).at(DEPENDS_ON));
-        }
-    }
 }
 
 /// Whether the child of this name removed itself under the spec that declares it now.

@@ -143,9 +143,10 @@ impl Wheel {
         self.current = self.current.max(target);
     }
 
-    /// Keeps a buffer for reuse, unless enough are kept or it once held a crowd.
+    /// Keeps a buffer for reuse, unless enough are kept or more room than all entries need.
     fn keep(&mut self, buffer: Vec<Entry>) {
-        if self.spare.len() < SLOTS && buffer.capacity() > 0 && buffer.capacity() <= 1 << 16 {
+        let room = self.spare.iter().map(Vec::capacity).sum::<usize>() + buffer.capacity();
+        if self.spare.len() < SLOTS && buffer.capacity() > 0 && room <= self.len.max(1 << 16) {
             self.spare.push(buffer);
         }
     }
