@@ -28,15 +28,14 @@ use std::time::Duration;
 use fsm_core::erase::{DynWorker, Slot};
 use fsm_core::{
     ActionId, CauseId, ChildSpec, Generation, Identity, Incarnation, Moment, NodeId, NodePath, Policy,
-    Reason, Registry, Vars,
+    Registry, Vars,
 };
 
 use fsm_metrics::{Metrics, MetricsError, ScopeId, TickBatch, WorkerMetrics};
 use indexmap::IndexMap;
 
-use crate::effect::{Change, Effect, Effects, What};
-use crate::event::{Event, EventKind};
-use crate::history::Kept;
+use crate::effect::{Effect, Effects};
+use crate::event::EventKind;
 use crate::input::{CommandError, Input};
 use crate::meter::Meter;
 use arena::{Arena, Family, NONE};
@@ -393,12 +392,17 @@ impl Engine {
     /// Touches what the visits of these nodes will read. Each visit waits for memory in several places, one after the other;
     /// these reads don't wait for each other.
     fn warm(&self, nodes: &[u32]) {
-        let touch = |index: &u32| {
+        let (mut sum, mut family) = (0, NONE);
+        for index in nodes {
             let hot = self.arena.hot(*index);
             let seen = hot.slot != Slot::NONE && self.kinds[hot.kind as usize].has_observation(hot.slot);
-            self.arena.touch(*index) + usize::from(seen)
-        };
-        std::hint::black_box(nodes.iter().map(touch).sum::<usize>());
+            sum += self.arena.touch(*index) + usize::from(seen);
+            if hot.parent != family {
+                family = hot.parent;
+                sum += self.arena.touch_family(family);
+            }
+        }
+        std::hint::black_box(sum);
     }
 
     /// One node's turn: derive → membership → gates → `next` or `stop` → apply → goals of children (S-2).

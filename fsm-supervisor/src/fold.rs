@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fsm_core::{Moment, NodePath};
 
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 
 /// So many repeats pass before folding starts.
 const FREE: u32 = 5;
@@ -30,6 +30,12 @@ pub(crate) struct Folds {
 impl Folds {
     /// The event, with the number of those folded before it; or nothing when it is folded itself.
     pub(crate) fn pass(&mut self, mut event: Event) -> Option<Event> {
+        // What an operator did is never folded (U-84).
+        if let EventKind::Command { .. } | EventKind::OverrideSet { .. } | EventKind::OverrideCleared { .. } =
+            event.kind
+        {
+            return Some(event);
+        }
         if self.seen.len() >= WATCHED {
             let now = event.at;
             self.seen.retain(|_, seen| now.since(seen.since) < WINDOW);
@@ -56,7 +62,6 @@ impl Folds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventKind;
     use fsm_core::CauseId;
 
     fn event(at: u64) -> Event {

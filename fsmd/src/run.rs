@@ -110,13 +110,18 @@ async fn serve(listener: TcpListener, api: http::Api, mut end: watch::Receiver<(
     }
 }
 
-/// Reloads when a file changed or a signal says so, until one says stop.
+/// Reloads when a file changed or a signal says so, until one says stop or the tree ends by itself, which it never should.
 async fn serve_signals(signals: &mut Signals, tree: &Handle, mut reload: Reload) {
+    let mut events = tree.events();
+    let ended = async move { while events.next().await.is_some() {} };
+    let mut ended = std::pin::pin!(ended);
     loop {
-        // Cancel-safe: a signal is kept until it is taken; a look at the files that is dropped is made again.
+        // Cancel-safe: a signal is kept until it is taken; a look at the files that is dropped is made again; the end of the
+        // tree is pinned outside.
         let signal = tokio::select! {
             signal = signals.next() => Some(signal),
             () = reload.changed() => None,
+            () = &mut ended => return,
         };
         match signal {
             Some(Signal::Stop) => return,

@@ -448,7 +448,9 @@ impl Drive {
             tracing::warn!(?ended, "actions were left behind");
         }
         self.engine.flush_metrics();
-        self.recorder.finish().await;
+        if tokio::time::timeout(self.abort_after, self.recorder.finish()).await.is_err() {
+            tracing::error!("the store did not take the last changes in time");
+        }
         let report = self.engine.shutdown_report();
         for answer in self.stopping.drain(..) {
             if let Some(report) = &report {

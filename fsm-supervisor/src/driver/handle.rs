@@ -240,7 +240,10 @@ impl Handle {
             if !tree.is_empty() && condition(&tree) {
                 return Ok(tree);
             }
-            events.next().await.ok_or(Gone)?;
+            // Repeated events are folded, so an event may be missing: look at a pace, too.
+            if let Ok(event) = tokio::time::timeout(UNTIL_PACE, events.next()).await {
+                event.ok_or(Gone)?;
+            }
         }
     }
 
@@ -307,6 +310,8 @@ impl std::fmt::Debug for Handle {
 
 /// How long `get_fresh` waits at most: the default observation timeout.
 const FRESH_PATIENCE: Duration = Duration::from_millis(2_200);
+/// The longest time between two looks of `until`.
+const UNTIL_PACE: Duration = Duration::from_millis(200);
 /// An equal observation makes no event, so `get_fresh` looks at this pace too.
 const FRESH_PACE: Duration = Duration::from_millis(20);
 

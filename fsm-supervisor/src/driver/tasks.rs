@@ -60,6 +60,8 @@ struct Incarnation {
 #[derive(Default)]
 pub(crate) struct Incarnations {
     living: Mutex<HashMap<NodeId, Incarnation>>,
+    /// The newest ended incarnation of each place in the arena: a job that outlives its node starts nothing any more.
+    ended: Mutex<HashMap<usize, u32>>,
 }
 
 /// A crash loop may not eat memory: so many panics are kept between two questions.
@@ -68,6 +70,10 @@ const PANICS: usize = 16;
 impl Incarnations {
     /// Starts a task that ends with its incarnation.
     pub(crate) fn spawn(&self, node: NodeId, name: &'static str, task: BoxFuture<'static, ()>) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.get(&node.index()).is_some_and(|ended| node.incarnation().get() <= *ended) {
+            return;
+        }
         let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
         let incarnation = living.entry(node).or_default();
         while incarnation.tasks.try_join_next().is_some() {}
@@ -94,6 +100,10 @@ impl Incarnations {
 
     /// Ends the tasks of an incarnation.
     pub(crate) fn end(&self, node: NodeId) {
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(node.index(), node.incarnation().get());
         let ended = self.living.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
         // Dropped outside the lock: dropping aborts the tasks and may run their destructors.
         drop(ended);

@@ -120,7 +120,7 @@ impl Engine {
         }
         let index = node.index() as u32;
         let now = self.now;
-        let observes = self.policy(index).interval().is_some();
+        let observes = self.arena.hot(index).flags.has(Flags::OBSERVES);
         let patience = now + self.policy(index).collect_timeout();
         self.emit(
             index,

@@ -273,6 +273,12 @@ impl Arena {
         })
     }
 
+    /// The same for what visits of its children read of a supervisor.
+    pub(crate) fn touch_family(&self, index: u32) -> usize {
+        let supervisor = self.cold.get(index as usize).and_then(|cold| cold.as_ref()?.supervisor.as_ref());
+        supervisor.map_or(0, |s| s.spread.depth as usize + s.awake as usize)
+    }
+
     pub(crate) fn cold_if_alive(&mut self, index: u32) -> Option<&mut Cold> {
         self.cold[index as usize].as_mut()
     }

@@ -30,6 +30,7 @@ impl Engine {
         if self.arena.hot(index).slot == Slot::NONE {
             self.decide_without_a_cell(index);
         } else {
+            self.close_circuit_in_time(index);
             match self.arena.hot(index).goal {
                 Goal::Run => self.run(index),
                 Goal::Stop | Goal::Remove => self.wind_down(index),
@@ -53,7 +54,6 @@ impl Engine {
     }
 
     fn run(&mut self, index: u32) {
-        self.close_circuit_in_time(index);
         if self.collects(index) {
             self.keep_collecting(index);
         }
@@ -84,7 +84,7 @@ impl Engine {
         if let Some(running) = cold.activity.as_ref().and_then(|a| a.running.as_ref()) {
             return Some(Reason::from(("acting: {} since {}", running.name, running.since)));
         }
-        if self.policy(index).interval().is_some() {
+        if flags.has(Flags::OBSERVES) {
             if !flags.has(Flags::OBSERVED) {
                 let error = cold.trouble.as_ref().and_then(|t| t.last_collect_error.clone());
                 return Some(match error {

@@ -96,7 +96,9 @@ impl Engine {
         self.meter.circuit(scope, false);
         self.emit(index, EventKind::CircuitClosed);
         self.refresh(index);
-        self.mark(index);
+        if self.arena.hot(index).goal == fsm_core::Goal::Run {
+            self.mark(index);
+        }
     }
 
     /// Books the next look that its troubles ask for, so that nothing waits for ever (J4).
@@ -156,7 +158,9 @@ impl Engine {
         let was_spent = trouble.spent;
         // Once it is spent only a healthy run gives it back: probing is slow, so the window would be empty each time.
         if was_spent {
-            trouble.restarts.remove(0);
+            if !trouble.restarts.is_empty() {
+                trouble.restarts.remove(0);
+            }
         } else {
             trouble.restarts.retain(|at| now.since(*at) < budget.window);
         }

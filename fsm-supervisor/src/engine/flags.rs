@@ -72,10 +72,12 @@ impl Flags {
         GATED = 28,
         /// It overrides parts of its kind's policy.
         OWN_POLICY = 29,
+        /// It observes something.
+        OBSERVES = 30,
     }
 
     /// What follows from the spec, and so outlives an incarnation.
-    pub(crate) const OF_THE_SPEC: [Self; 3] = [Self::DISABLED, Self::GATED, Self::OWN_POLICY];
+    pub(crate) const OF_THE_SPEC: [Self; 4] = [Self::DISABLED, Self::GATED, Self::OWN_POLICY, Self::OBSERVES];
 
     pub(crate) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

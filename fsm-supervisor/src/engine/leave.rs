@@ -96,7 +96,7 @@ impl Engine {
         hot.slot != Slot::NONE
             && hot.flags.has(Flags::OBSERVED)
             && !hot.flags.any(&[Flags::FORCED, Flags::SAID_FAREWELL])
-            && self.policy(index).interval().is_some()
+            && hot.flags.has(Flags::OBSERVES)
     }
 
     fn say_farewell(&mut self, index: u32) {
@@ -179,7 +179,9 @@ impl Engine {
         let Some(cold) = self.arena.remove(index) else { return };
         if hot.parent == NONE {
             self.root = None;
-            if let Some(spec) = self.root_spec.clone().filter(|_| self.stopping.is_none()) {
+            // A root that removed itself is done until its spec changes, as any child is.
+            let done = hot.flags.has(Flags::SELF_REMOVED) && self.root_spec.as_ref() == Some(&cold.spec);
+            if let Some(spec) = self.root_spec.clone().filter(|_| self.stopping.is_none() && !done) {
                 let variables = Arc::clone(&spec.variables);
                 self.root = Some(self.plant(NONE, 0, spec, variables, Flags::default()));
             }

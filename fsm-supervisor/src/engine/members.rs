@@ -1,12 +1,11 @@
 //! Membership: specs become child nodes, by a plan; one bad child is shown as invalid and hurts nobody else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fsm_core::erase::Slot;
 use fsm_core::{
-    ChildConfig, ChildExtras, ChildName, ChildSpec, ChildrenSpecs, DeriveError, Goal, Incarnation, Moment,
-    NodeId, NodePath, Phase, Policy, Reason, StartWhen, Target, merge,
+    ChildConfig, ChildExtras, ChildName, ChildSpec, DeriveError, Goal, Incarnation, Moment, NodeId, Phase,
+    Policy, Reason, StartWhen, Target, merge,
 };
 
 use fsm_metrics::ReconcileResult;
@@ -14,7 +13,6 @@ use fsm_metrics::ReconcileResult;
 use super::arena::{Cold, Hot, NONE, Supervisor};
 use super::flags::Flags;
 use super::{Engine, FIRST, Known, Stopwatch};
-use crate::cycles::cycle_among;
 use crate::effect::What;
 use crate::event::EventKind;
 use crate::history::History;
@@ -213,7 +211,7 @@ impl Engine {
     /// Notes which children have goals that depend on siblings or on this node's state.
     fn find_gated(&mut self, index: u32, gone: bool) {
         let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
-        if !std::mem::take(&mut supervisor.regate) && !(gone && !supervisor.gated.is_empty()) {
+        if !std::mem::take(&mut supervisor.regate) && (!gone || supervisor.gated.is_empty()) {
             self.arena.cold_mut(index).supervisor = Some(supervisor);
             return;
         }
@@ -284,8 +282,9 @@ impl Engine {
             wake_at: Moment::FAR,
             collect_at: Moment::FAR,
         };
-        let policy = own_policy(&spec, kind.map(|kind| *self.kinds[kind as usize].policy()));
-        note_spec(&mut hot.flags, &spec, policy.is_some());
+        let base = kind.map(|kind| *self.kinds[kind as usize].policy());
+        let policy = own_policy(&spec, base);
+        note_spec(&mut hot.flags, &spec, policy.as_deref(), base.as_ref());
         let mut trouble = None;
         if let Some(who) = known.stopped_by {
             trouble = Some(Box::new(super::arena::Trouble { stopped_by: Some(who), ..Default::default() }));
@@ -389,10 +388,11 @@ impl Engine {
     pub(super) fn take_spec(&mut self, index: u32, spec: Arc<ChildSpec>) {
         let hot = self.arena.hot(index);
         let (parent, scope) = (hot.parent, hot.scope);
-        let policy = own_policy(&spec, Some(*self.kinds[hot.kind as usize].policy()));
+        let base = *self.kinds[hot.kind as usize].policy();
+        let policy = own_policy(&spec, Some(base));
         let was_gated = self.arena.hot(index).flags.has(Flags::GATED);
         let flags = &mut self.arena.hot_mut(index).flags;
-        note_spec(flags, &spec, policy.is_some());
+        note_spec(flags, &spec, policy.as_deref(), Some(&base));
         let gated = was_gated || flags.has(Flags::GATED);
         if gated
             && let Some(supervisor) = self.arena.cold_if_alive(parent).and_then(|c| c.supervisor.as_mut())
@@ -402,12 +402,21 @@ impl Engine {
         let inherited =
             if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
         let variables = merge(&inherited, &spec.variables);
+        let interval = self.policy(index).interval();
         let cold = self.arena.cold_mut(index);
         cold.spec = spec;
         cold.policy = policy;
         if let Some(trouble) = &mut cold.trouble {
             trouble.refused = None;
         }
+        if self.policy(index).interval() != interval
+            && self.collects(index)
+            && !self.arena.hot(index).flags.has(Flags::COLLECTING)
+        {
+            // The old rhythm may be far from its next beat.
+            self.collect_again(index);
+        }
+        let cold = self.arena.cold_mut(index);
         if !Arc::ptr_eq(&cold.variables, &variables) && cold.variables != variables {
             cold.variables = variables;
             self.meter.variables(scope);
@@ -473,8 +482,9 @@ impl Engine {
 }
 
 /// What a visit needs to know of a spec, so that it need not be fetched.
-fn note_spec(flags: &mut Flags, spec: &ChildSpec, own_policy: bool) {
-    flags.put(Flags::OWN_POLICY, own_policy);
+fn note_spec(flags: &mut Flags, spec: &ChildSpec, own: Option<&Policy>, kind: Option<&Policy>) {
+    flags.put(Flags::OWN_POLICY, own.is_some());
+    flags.put(Flags::OBSERVES, own.or(kind).is_some_and(|policy| policy.interval().is_some()));
     let gated = |e: &ChildExtras| !e.depends_on.is_empty() || e.start_when != StartWhen::Always;
     flags.put(Flags::DISABLED, !spec.enabled);
     flags.put(Flags::GATED, spec.extras.as_deref().is_some_and(gated));

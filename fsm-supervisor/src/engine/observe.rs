@@ -25,7 +25,7 @@ impl Engine {
         let hot = self.arena.hot(index);
         hot.slot != Slot::NONE
             && (hot.goal == Goal::Run || !self.is_at_rest(index))
-            && self.policy(index).interval().is_some()
+            && hot.flags.has(Flags::OBSERVES)
     }
 
     /// Starts the rhythm of collections if it doesn't beat.

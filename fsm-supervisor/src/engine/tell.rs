@@ -42,7 +42,7 @@ impl Engine {
     pub(super) fn give_reason(&mut self, index: u32, reason: Reason) -> bool {
         let cold = self.arena.cold_mut(index);
         let same_text = cold.reason.same_text(&reason);
-        if !same_text || cold.reason != reason {
+        if !same_text || cold.reason.args() != reason.args() {
             cold.reason = reason;
         }
         if same_text {

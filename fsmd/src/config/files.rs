@@ -32,8 +32,11 @@ impl Inputs {
             now.note(path, content.as_deref());
         }
         if let Some(folder) = &self.folder {
-            // A file that left the folder is no input any more.
-            now.files.retain(|path, content| content.is_some() || path.parent() != Some(folder));
+            // A file that left the folder is no input any more; one that could not be read before still can't.
+            let unreadable = |path: &PathBuf| self.files.get(path) == Some(&None);
+            now.files.retain(|path, content| {
+                content.is_some() || path.parent() != Some(folder) || unreadable(path)
+            });
         }
         now
     }
@@ -51,7 +54,13 @@ fn hash(content: &str) -> u64 {
 }
 
 fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    // Hidden files are those of editors.
+    let is_hidden =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let is_config = |path: &PathBuf| {
+        if is_hidden(path) {
+            return false;
+        }
         path.extension()
             .is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e.eq_ignore_ascii_case(known)))
     };

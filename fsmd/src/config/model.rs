@@ -106,7 +106,8 @@ fn only_true<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, 
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Supervision {
-    /// The pace of a state that acts, and the upper bound of reaction.
+    /// The pace of a state that acts, and the upper bound of reaction; 10ms at least.
+    #[serde(deserialize_with = "tick_interval")]
     pub tick_interval: HumanDuration,
     /// The pool of actions.
     pub action: ActionPool,
@@ -122,6 +123,19 @@ impl Default for Supervision {
             shutdown_timeout: HumanDuration::new(Duration::from_secs(30)),
         }
     }
+}
+
+/// A shorter one would keep a core busy with looking at the clock.
+const MIN_TICK_INTERVAL: Duration = Duration::from_millis(10);
+
+fn tick_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
+    let interval = HumanDuration::deserialize(deserializer)?;
+    if interval.get() < MIN_TICK_INTERVAL {
+        return Err(serde::de::Error::custom(format!(
+            "the tick interval {interval} is too short: 10ms at least"
+        )));
+    }
+    Ok(interval)
 }
 
 /// The pool of actions.

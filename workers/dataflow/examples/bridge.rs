@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let flow = Flow::try_new("/bridge", Arc::new(config), &pool)?;
         let watch = flow.watch();
         let mut each_second = tokio::time::interval(Duration::from_secs(1));
+        each_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         each_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let report = async {
             loop {

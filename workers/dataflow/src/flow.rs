@@ -188,7 +188,16 @@ impl OpenFlow {
     /// # Cancel safety
     /// Dropping it ends the flow at once; what is under way stays unacknowledged.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), FlowError> {
-        let result = self.runner.run(self.source, &stop).await;
+        // An output that hangs must not hold the end up: what it has not taken stays unacknowledged and comes again.
+        let patience = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        // Cancel-safe: dropping the runner loses nothing that was acknowledged.
+        let result = tokio::select! {
+            result = self.runner.run(self.source, &stop) => result,
+            () = patience => Ok(()),
+        };
         drop(self.pool);
         result
     }

@@ -144,6 +144,11 @@ impl Life {
     fn is_running(&self) -> bool {
         self.end.has_changed().is_ok() && self.end.borrow().is_none()
     }
+
+    /// It runs, and nobody has told it to end.
+    fn is_wanted(&self) -> bool {
+        self.is_running() && !self.stop.is_cancelled()
+    }
 }
 
 impl Worker for Dataflow {
@@ -229,7 +234,7 @@ impl Dataflow {
     async fn start(&self, cx: &ActionContext<'_, Self>) -> Result<(), ActionError> {
         let life = cx.handle();
         let good =
-            life.lock().as_ref().is_some_and(|l| l.is_running() && !cx.config().needs_new_flow(&l.config));
+            life.lock().as_ref().is_some_and(|l| l.is_wanted() && !cx.config().needs_new_flow(&l.config));
         if good {
             return Ok(());
         }
@@ -251,8 +256,11 @@ impl Dataflow {
         let token = CancellationToken::new();
         let (sender, end) = watch::channel(None);
         let running = flow.run(token.clone());
+        let told = token.clone();
         cx.spawn("flow", async move {
             let end = match running.await {
+                // Whoever finds it later must not take it for a flow whose input has no more.
+                Ok(()) if told.is_cancelled() => End::Failed("it was told to end".into()),
                 Ok(()) => End::Finished,
                 Err(error @ FlowError::Refused { .. }) => End::Refused(chain(&error)),
                 Err(error @ FlowError::Input(_)) => End::Failed(chain(&error)),
