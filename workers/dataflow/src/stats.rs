@@ -84,7 +84,7 @@ labels! {
 
 const ERRORS: usize = Stage::ALL.len() * ErrorKind::ALL.len();
 
-/// The counters of one flow. Shared by the tasks that move its messages; read by [`snapshot`](Self::snapshot).
+/// The counters of one flow. Shared by the tasks that move its messages; read by `FlowWatch::snapshot`.
 #[derive(Debug)]
 pub struct FlowStats {
     started: Instant,
