@@ -1,14 +1,10 @@
-//! P24: a bridge with ten tags, rendered from cold inputs and found unchanged. Prints median, min and max in ns.
+//! P24: a bridge with ten tags, rendered from cold inputs and found unchanged.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a benchmark reads the clock and may fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use bench_support::{Bench, Record, Unit};
 use fsm_core::{VariableBundle, Vars};
 use fsm_templating::{Location, Node, RenderContext, Template};
 use serde_json::{Value, json};
@@ -44,22 +40,19 @@ fn vars(value: Value) -> Vars {
     value.as_object().unwrap().clone().into_iter().collect()
 }
 
-fn measure(name: &str, per_round: u32, mut f: impl FnMut()) {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            for _ in 0..per_round {
-                f();
-            }
-            start.elapsed().as_secs_f64() * 1e9 / f64::from(per_round)
-        })
-        .collect();
-    rounds.sort_by(f64::total_cmp);
-    let (median, min, max) = (rounds[ROUNDS / 2], rounds[0], rounds[ROUNDS - 1]);
-    println!("{name:32} median {median:10.0} ns   min {min:10.0} ns   max {max:10.0} ns");
+fn measure(bench: &Bench, name: &str, target: Option<f64>, per_round: u32, work: impl FnMut()) {
+    let record = Record::new("P24", name, Unit::Nanoseconds).samples(&bench.time(ROUNDS, per_round, work));
+    match target {
+        Some(limit) => record.at_most(limit).print(),
+        None => record.print(),
+    }
 }
 
 fn main() {
+    let bench = Bench::from_args();
+    if !bench.wants("P24") {
+        return;
+    }
     let text = bridge();
     let node = Node::parse("bridge.yaml", &text).unwrap();
     let template = Template::compile(&node).unwrap();
@@ -72,20 +65,20 @@ fn main() {
     let cx = RenderContext::new(&variables, &location, "press-7");
     let rendered = template.render(&cx).unwrap();
 
-    measure("P24 render, cold inputs", 200, || {
+    measure(&bench, "render a 10-tag bridge, cold inputs", Some(10_000.0), 200, || {
         black_box(template.render(black_box(&cx)).unwrap());
     });
-    measure("P24 unchanged, cached", 2000, || {
+    measure(&bench, "see that nothing changed", Some(300.0), 2000, || {
         assert!(template.is_current(black_box(&rendered.key), black_box(&cx)));
     });
-    measure("clone of the result alone", 200, || {
+    measure(&bench, "clone of the result alone", None, 200, || {
         black_box(rendered.value.clone());
     });
-    measure("parse the template", 20, || {
+    measure(&bench, "parse the template", None, 20, || {
         black_box(Node::parse("bridge.yaml", black_box(&text)).unwrap());
     });
     let source = node.to_value();
-    measure("find the compiled template", 200, || {
+    measure(&bench, "find the compiled template", None, 200, || {
         black_box(Template::from_value(black_box(&source)).unwrap());
     });
 }

@@ -1,6 +1,7 @@
 //! Two kinds as real ones are: a sensor with a config of four fields, and a line that has sensors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fsm_core::{
     ActionContext, ActionError, ChildConfig, ChildName, ChildSpec, ChildrenSpecs, CollectContext,
@@ -11,8 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Observes a level.
+/// Observes a level. As `heartbeat` it is told instead of looking each second.
 pub(crate) struct Sensor;
+
+/// A heartbeat of nine seconds, so that ten are stale.
+pub(crate) const HEARTBEAT: Policy = Policy::DEFAULT
+    .push(Duration::from_secs(9))
+    .with_stale_after(Duration::from_secs(10))
+    .with_collector_timeout(Duration::from_secs(20));
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SensorConfig {
@@ -122,6 +129,8 @@ pub(crate) struct Entry {
 pub(crate) struct LineConfig {
     /// Sensors of one shape, made here: their configs are typed.
     pub(crate) sensors: Vec<(ChildName, u32)>,
+    /// So many sensors that are numbered, not listed.
+    pub(crate) numbered: u32,
     /// Children as rendered.
     pub(crate) children: Vec<Entry>,
     /// Lines below, each of this many sensors.
@@ -141,20 +150,22 @@ pub(crate) fn sensor(name: &ChildName, version: u32) -> SensorConfig {
     SensorConfig { host: "10.0.0.7".into(), port: 502, topic: format!("plant/{name}"), version }
 }
 
+/// Sensors of this version are told.
+pub(crate) const TOLD: u32 = u32::MAX;
+
 fn fingerprint(version: u32) -> u64 {
     u64::from(version) + 1
 }
 
 fn made(name: &ChildName, version: u32) -> Arc<ChildSpec> {
     let config = ChildConfig::typed(sensor(name, version));
-    ChildSpec { config, ..ChildSpec::new(name.clone(), "sensor") }
-        .with_fingerprint(fingerprint(version))
-        .into()
+    let kind = if version == TOLD { "heartbeat" } else { "sensor" };
+    ChildSpec { config, ..ChildSpec::new(name.clone(), kind) }.with_fingerprint(fingerprint(version)).into()
 }
 
 /// The specs from before with those changed that another version asks for; none when names or order changed.
 fn edited(previous: &ChildrenSpecs, config: &LineConfig) -> Option<ChildrenSpecs> {
-    if previous.len() != config.sensors.len() {
+    if previous.len() != config.sensors.len() || config.numbered > 0 {
         return None;
     }
     let beside = || previous.iter().zip(&config.sensors);
@@ -183,7 +194,7 @@ impl Worker for Line {
         spec: &UserSpec<LineConfig>,
         cx: &DeriveContext<'_>,
     ) -> Result<DesiredState<LineConfig>, DeriveError> {
-        let LineConfig { sensors, children, lines } = &*spec.config;
+        let LineConfig { sensors, numbered, children, lines } = &*spec.config;
         if let Some(specs) = cx.previous().and_then(|previous| edited(previous, &spec.config)) {
             return Ok(DesiredState::running(spec).with_children(specs));
         }
@@ -196,6 +207,11 @@ impl Worker for Line {
                 Some(before) => Arc::clone(before),
                 None => made(name, *version),
             })?;
+        }
+        for number in 0..*numbered {
+            let name =
+                ChildName::try_new(format!("s{number}")).map_err(|e| DeriveError::config(e.to_string()))?;
+            add(made(&name, 1))?;
         }
         for entry in children {
             let spec =

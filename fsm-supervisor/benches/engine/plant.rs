@@ -15,7 +15,7 @@ use fsm_core::{
 use fsm_supervisor::{CollectFailure, Command, Effect, Effects, Engine, EngineConfig, Input, TickReport};
 use serde_json::json;
 
-use crate::kinds::{Entry, Line, LineConfig, Seen, Sensor, sensor};
+use crate::kinds::{Entry, HEARTBEAT, Line, LineConfig, Seen, Sensor, TOLD, sensor};
 
 /// The engine is one thread that never waits: its CPU time is its time, whoever else is on the machine.
 fn nanos_since(start: Duration) -> f64 {
@@ -40,13 +40,20 @@ pub(crate) fn flat_config(count: usize, stride: usize) -> LineConfig {
     LineConfig { sensors: sensors(count, stride), ..LineConfig::default() }
 }
 
+/// Sensors that are told, right below the root.
+pub(crate) fn told(count: usize) -> Arc<ChildSpec> {
+    let sensors = (0..count).map(|n| (name(format!("s{n}")), TOLD)).collect();
+    root(LineConfig { sensors, ..LineConfig::default() })
+}
+
 pub(crate) fn flat(count: usize, stride: usize) -> Arc<ChildSpec> {
     root(flat_config(count, stride))
 }
 
 /// Lines of sensors.
 pub(crate) fn tree(lines: usize, each: usize) -> Arc<ChildSpec> {
-    let line = |n| (name(format!("line-{n}")), flat_config(each, 1));
+    let numbered = u32::try_from(each).expect("few on one line");
+    let line = |n| (name(format!("line-{n}")), LineConfig { numbered, ..LineConfig::default() });
     root(LineConfig { lines: (0..lines).map(line).collect(), ..LineConfig::default() })
 }
 
@@ -86,6 +93,7 @@ impl Plant {
     pub(crate) fn start(root: &Arc<ChildSpec>) -> Self {
         let mut registry = Registry::new();
         registry.register(Sensor).expect("registered once").register(Line).expect("registered once");
+        registry.register_as("heartbeat", HEARTBEAT, Sensor).expect("registered once");
         let mut config = EngineConfig::default();
         config.check_purity = false;
         let mut plant = Self {
@@ -160,7 +168,7 @@ impl Plant {
         let start = thread_cpu_time();
         let report = self.tick();
         let took = nanos_since(start);
-        self.effects = Effects::new();
+        self.effects.drain().for_each(drop);
         (report, took)
     }
 
@@ -210,20 +218,27 @@ impl Plant {
         nanos_since(start)
     }
 
-    pub(crate) fn now(&self) -> Moment {
-        self.now
-    }
-
-    /// The timers of nearly a second without collections: freshness only; evaluations and nanoseconds.
-    pub(crate) fn timers(&mut self) -> (u64, f64) {
-        let (mut evaluated, mut took) = (0, 0.0);
-        for _ in 0..10 {
-            self.now = self.now + Duration::from_millis(99);
+    /// One second in which each node is told what it knows, in a hundred groups, each at its moment; what the ticks did and how
+    /// long they took, and how long being told took.
+    pub(crate) fn living_second(&mut self) -> (u64, f64, f64) {
+        const GROUPS: usize = 100;
+        let (mut evaluated, mut timers, mut told) = (0, 0.0, 0.0);
+        let value: Arc<dyn std::any::Any + Send + Sync> = Arc::new(Seen { level: 0 });
+        for group in 0..GROUPS {
+            self.now = self.now + Duration::from_secs(1) / GROUPS as u32;
             let start = thread_cpu_time();
             evaluated += self.tick().evaluated;
-            took += nanos_since(start);
+            timers += nanos_since(start);
+            let start = thread_cpu_time();
+            let size = self.sensors.len() / GROUPS;
+            for node in &self.sensors[group * size..(group + 1) * size] {
+                let input = Input::Pushed { node: *node, taken: self.now, value: Arc::clone(&value) };
+                self.engine.handle(input, self.now).expect("a good input");
+            }
+            told += nanos_since(start);
+            self.effects.drain().for_each(drop);
         }
-        (evaluated, took)
+        (evaluated, timers, told)
     }
 
     /// From the command to the report, in nanoseconds.

@@ -128,7 +128,12 @@ impl Engine {
             self.start_collecting(index, self.now);
             return;
         }
-        let interval = self.policy(index).interval().unwrap_or_default();
+        let first = !self.arena.hot(index).flags.has(Flags::OBSERVED);
+        let mut interval = self.policy(index).interval().unwrap_or_default();
+        if first {
+            // Those that were started together don't look together for ever.
+            interval = interval.mul_f64(0.5 + 0.5 * self.chance(index, 0));
+        }
         let at = (started + interval).max(self.now);
         self.collect_at(index, at);
         if !overtaken {

@@ -6,11 +6,11 @@ use bench_support::{Bound, Record};
 const PROMISED: [(&str, &str); 8] = [
     ("P1", "evaluations"),
     ("P1", "allocations"),
-    ("P2", "evaluations"),
+    ("P2", "evaluations beyond the changed ones"),
     ("P3", "allocations"),
-    ("P4", "bytes per worker"),
-    ("P6", "nodes touched"),
-    ("P7", "evaluations"),
+    ("P4", "bytes"),
+    ("P6", "nodes visited"),
+    ("P7", "visits"),
     ("P12", "evaluations"),
 ];
 
