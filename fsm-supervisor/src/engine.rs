@@ -395,8 +395,10 @@ impl Engine {
         let (mut sum, mut family) = (0, NONE);
         for index in nodes {
             let hot = self.arena.hot(*index);
-            let seen = hot.slot != Slot::NONE && self.kinds[hot.kind as usize].has_observation(hot.slot);
-            sum += self.arena.touch(*index) + usize::from(seen);
+            sum += self.arena.touch(*index);
+            if hot.slot != Slot::NONE {
+                sum += self.kinds[hot.kind as usize].touch(hot.slot);
+            }
             if hot.parent != family {
                 family = hot.parent;
                 sum += self.arena.touch_family(family);
@@ -487,7 +489,7 @@ impl Engine {
                         self.collect_due(index);
                     }
                 }
-                Timer::Fresh => self.check_fresh(index),
+                Timer::Fresh => self.fresh_due(index, entry.at),
             }
         }
         self.fired = fired;

@@ -1,7 +1,7 @@
 //! The loop: take what happened, tick while anything is due, carry out the effects, sleep until the next deadline.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fsm_core::erase::{ActionRun, CollectRun};
@@ -33,6 +33,8 @@ struct Collecting {
     /// Cancels and drops it when the entry goes.
     _task: AbortOnDrop,
     cancel: CancellationToken,
+    /// Of a blocking one: whose thread it holds for as long as this can be upgraded.
+    holds: Option<(NodePath, Weak<()>)>,
 }
 
 /// Measures the engine's own work on the machine's clock, also under paused time.
@@ -60,8 +62,9 @@ pub(crate) struct Drive {
     inputs: Vec<Input>,
     stopwatch: Wall,
     collecting: HashMap<NodeId, Collecting>,
-    /// Blocking collections that ran out of time and still hold their thread.
-    leaked: HashMap<NodeId, Arc<std::sync::atomic::AtomicBool>>,
+    /// Blocking collections that nobody waits for any more, while they hold their thread: by path, since a new incarnation
+    /// has to wait for them too.
+    leaked: HashMap<NodePath, Weak<()>>,
     /// Paths of actions in flight; of abandoned ones until they end.
     acting: HashMap<NodeId, NodePath>,
     abandoned: HashMap<NodePath, NodeId>,
@@ -171,7 +174,7 @@ impl Drive {
         match input {
             Input::Observed { node, started, .. } => {
                 if self.collecting.get(node).is_some_and(|c| c.started == *started) {
-                    self.collecting.remove(node);
+                    self.let_go(*node);
                 }
             }
             Input::ActionEnded { node, .. } | Input::ActionRefused { node, .. } => {
@@ -208,9 +211,7 @@ impl Drive {
                 self.collect(node, started, generation, timeout, blocking, &identity, run);
             }
             Effect::CancelCollect { node } => {
-                if let Some(collecting) = self.collecting.remove(&node) {
-                    collecting.cancel.cancel();
-                }
+                self.let_go(node);
             }
             Effect::Execute { node, id, policy, stopping, identity, run } => {
                 self.execute(node, id, policy, stopping, &identity, run);
@@ -219,8 +220,7 @@ impl Drive {
                 self.executor.cancel(node, grace);
             }
             Effect::End { node } => {
-                self.collecting.remove(&node);
-                self.leaked.remove(&node);
+                self.let_go(node);
                 self.sinks.remove(&node);
                 self.shared.incarnations.end(node);
             }
@@ -262,30 +262,27 @@ impl Drive {
         identity: &Identity,
         run: CollectRun,
     ) {
-        if self.leaked.get(&node).is_some_and(|leak| leak.load(std::sync::atomic::Ordering::Acquire)) {
+        if self.leaked.get(&identity.path).is_some_and(|held| held.strong_count() > 0) {
             // One collector per node (I8): while one holds its thread no other is started beside it.
             let taken = self.shared.clock.now();
             let result = Err(CollectFailure::Timeout(timeout));
             self.shared.inbox.put(Input::Observed { node, started, taken, generation, result });
             return;
         }
-        self.leaked.remove(&node);
+        self.leaked.remove(&identity.path);
         let cancel = CancellationToken::new();
         let host = Arc::new(self.host(node, cancel.clone()));
         let shared = Arc::clone(&self.shared);
-        let leak = Arc::new(std::sync::atomic::AtomicBool::new(blocking));
-        if blocking {
-            self.leaked.insert(node, Arc::clone(&leak));
-        }
+        let hold = blocking.then(|| Arc::new(()));
+        let holds = hold.as_ref().map(|hold| (identity.path.clone(), Arc::downgrade(hold)));
         tracing::trace!(path = %identity.path, "collecting");
         let token = cancel.clone();
         let task = spawn(async move {
             let job = Caught::new(run(host));
             let result = if blocking {
                 let job = async move {
-                    let result = job.await;
-                    leak.store(false, std::sync::atomic::Ordering::Release);
-                    result
+                    let _held = hold;
+                    job.await
                 };
                 tokio::time::timeout(timeout, spawn_blocking(job))
                     .await
@@ -304,7 +301,16 @@ impl Drive {
             shared.inbox.put(Input::Observed { node, started, taken, generation, result });
         });
         let task = AbortOnDrop(task.abort_handle());
-        self.collecting.insert(node, Collecting { started, _task: task, cancel });
+        self.collecting.insert(node, Collecting { started, _task: task, cancel, holds });
+    }
+
+    /// Ends a collection, or forgets one that ended. A blocking one can't be ended: it is remembered until it lets go.
+    fn let_go(&mut self, node: NodeId) {
+        let Some(collecting) = self.collecting.remove(&node) else { return };
+        collecting.cancel.cancel();
+        if let Some((path, held)) = collecting.holds.filter(|(_, held)| held.strong_count() > 0) {
+            self.leaked.insert(path, held);
+        }
     }
 
     fn execute(

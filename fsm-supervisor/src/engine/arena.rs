@@ -19,6 +19,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// What ticks, timers and equal observations touch: one cache line.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 pub(crate) struct Hot {
     pub(crate) incarnation: Incarnation,
     pub(crate) parent: u32,
@@ -44,21 +45,18 @@ pub(crate) struct Hot {
     pub(crate) collect_at: Moment,
 }
 
-/// What only visits touch.
+/// What only visits touch: two cache lines that each one reads, and a third for what is new.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Cold {
-    pub(crate) name: ChildName,
-    pub(crate) spec: Arc<ChildSpec>,
-    /// Own variables over inherited ones.
-    pub(crate) variables: Arc<Vars>,
-    pub(crate) target: Target,
-    pub(crate) desired: Generation,
-    /// The desired state under which the believed observation was taken.
-    pub(crate) observed_under: Generation,
     pub(crate) reason: Reason,
+
+    pub(crate) supervisor: Option<Box<Supervisor>>,
+    pub(crate) activity: Option<Box<Activity>>,
+    pub(crate) trouble: Option<Box<Trouble>>,
+    pub(crate) spec: Arc<ChildSpec>,
     pub(crate) entered_at: Moment,
-    /// What made it due last.
-    pub(crate) cause: CauseId,
+    pub(crate) desired: Generation,
     pub(crate) starts: u32,
     /// Actions that ended in this state, and the failures in a row among them.
     pub(crate) attempts: u32,
@@ -67,13 +65,28 @@ pub(crate) struct Cold {
     pub(crate) moves: u8,
     /// States in a row that lasted less than an interval.
     pub(crate) flurry: u8,
-    pub(crate) created_at: u64,
+    pub(crate) target: Target,
+
+    /// What made it due last.
+    pub(crate) cause: CauseId,
+    pub(crate) history: History,
+    /// The desired state under which the believed observation was taken; the present one unless `OUTDATED` is set.
+    pub(crate) observed_under: Generation,
+    /// Own variables over inherited ones.
+    pub(crate) variables: Arc<Vars>,
     /// Overridden policy; none is the kind's.
     pub(crate) policy: Option<Arc<Policy>>,
-    pub(crate) supervisor: Option<Box<Supervisor>>,
-    pub(crate) activity: Option<Box<Activity>>,
-    pub(crate) trouble: Option<Box<Trouble>>,
-    pub(crate) history: History,
+    pub(crate) created_at: u64,
+}
+
+/// A node's memory is what a million of them cost, and its lines what a visit waits for.
+const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Option<Cold>>() == 192);
+
+impl Cold {
+    /// Its name among its siblings.
+    pub(crate) fn name(&self) -> &ChildName {
+        &self.spec.name
+    }
 }
 
 /// What only nodes with children have.
@@ -176,6 +189,8 @@ pub(crate) struct Trouble {
     /// `next` is not asked before this: it panicked, or it moved in circles.
     pub(crate) not_before: Moment,
     pub(crate) last_collect_error: Option<Arc<str>>,
+    /// The freshness timer that counts, where the bounds of freshness changed; others are from before.
+    pub(crate) fresh_at: Option<Moment>,
 }
 
 impl Trouble {
@@ -261,16 +276,9 @@ impl Arena {
         self.cold[index as usize].as_ref().expect("indices of living nodes only")
     }
 
-    /// Reads a little of each part of a node that visits read.
+    /// Reads a little of each line of a node that visits read.
     pub(crate) fn touch(&self, index: u32) -> usize {
-        self.cold[index as usize].as_ref().map_or(0, |cold| {
-            cold.name.as_str().len()
-                + cold.reason.text().len()
-                + cold.moves as usize
-                + cold.starts as usize
-                + usize::from(cold.activity.is_some())
-                + usize::from(cold.trouble.is_some())
-        })
+        self.cold[index as usize].as_ref().map_or(0, |cold| cold.reason.text().len() + cold.moves as usize)
     }
 
     /// The same for what visits of its children read of a supervisor.
@@ -304,7 +312,7 @@ impl Arena {
         let mut names = Vec::with_capacity(self.hot(index).depth as usize + 1);
         let mut at = index;
         while at != NONE {
-            names.push(&self.cold(at).name);
+            names.push(self.cold(at).name());
             at = self.hot(at).parent;
         }
         NodePath::from_names(names.into_iter().rev())
@@ -313,7 +321,7 @@ impl Arena {
     /// The node at this path below `root`.
     pub(crate) fn find(&self, root: u32, path: &NodePath) -> Option<u32> {
         let mut segments = path.segments();
-        if segments.next() != Some(self.cold(root).name.as_str()) {
+        if segments.next() != Some(self.cold(root).name().as_str()) {
             return None;
         }
         segments.try_fold(root, |at, name| {
@@ -342,7 +350,7 @@ impl Family<'_> {
             _ => self.kinds[hot.kind as usize].states()[hot.state.get()].name,
         };
         let mut view =
-            ChildView::new(cold.name.as_str(), hot.effective, state, &cold.reason, cold.entered_at);
+            ChildView::new(cold.name().as_str(), hot.effective, state, &cold.reason, cold.entered_at);
         view.stale = hot.flags.has(Flags::STALE);
         view.circuit_open = hot.flags.has(Flags::PANIC_OPEN);
         view.invalid = hot.flags.has(Flags::INVALID);

@@ -94,6 +94,8 @@ pub struct NodeView {
     pub variables: Arc<Vars>,
     /// The last observation.
     pub observed: Option<Value>,
+    /// Why the last collection failed, if it did.
+    pub collect_error: Option<Arc<str>>,
     /// The action in flight, else the last one.
     pub action: Option<ActionView>,
     /// Its children by effective phase.
@@ -237,7 +239,7 @@ impl Engine {
             sort: kind.map(|kind| kind.states()[hot.state.get()].sort),
             starts: cold.starts,
             desired: cold.desired,
-            observed_under: observed.then_some(cold.observed_under),
+            observed_under: observed.then(|| self.observed_under(index)),
             observed_at: observed.then_some(hot.taken),
             cause: cold.cause,
             restarts: trouble.map_or(0, |t| t.restarts.len()),
@@ -251,6 +253,7 @@ impl Engine {
                 .filter(|_| observed)
                 .and_then(|kind| kind.observed(hot.slot))
                 .map(|o| o.to_value()),
+            collect_error: trouble.and_then(|t| t.last_collect_error.clone()),
             action: self.action_view(index),
             children: cold.supervisor.as_ref().map_or_else(Children::default, |s| s.counts.into()),
             children_specs: specs.map_or(Value::Null, Value::Object),

@@ -119,7 +119,7 @@ impl Engine {
         }
     }
 
-    fn stop_collecting(&mut self, index: u32) {
+    pub(super) fn stop_collecting(&mut self, index: u32) {
         let node = self.arena.id(index);
         let hot = self.arena.hot_mut(index);
         hot.collect_at = Moment::FAR;
@@ -192,8 +192,8 @@ impl Engine {
             *supervisor.counts.of(hot.effective) -= 1;
             supervisor.awake -= u32::from(!rests);
             supervisor.gone = true;
-            if hot.flags.has(Flags::SELF_REMOVED) && supervisor.dynamic.shift_remove(&cold.name).is_none() {
-                supervisor.tombstones.insert(cold.name, cold.spec);
+            if hot.flags.has(Flags::SELF_REMOVED) && supervisor.dynamic.shift_remove(cold.name()).is_none() {
+                supervisor.tombstones.insert(cold.name().clone(), cold.spec);
             }
         }
         self.refresh(hot.parent);
@@ -207,11 +207,11 @@ impl Engine {
     fn spec_to_come_back(&self, index: u32) -> Option<Arc<ChildSpec>> {
         let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
         let declared = if hot.parent == NONE {
-            self.root_spec.as_ref().filter(|spec| spec.name == cold.name)
+            self.root_spec.as_ref().filter(|spec| spec.name == *cold.name())
         } else {
             let supervisor = self.arena.cold(hot.parent).supervisor.as_ref();
             let stays = supervisor.filter(|_| self.arena.hot(hot.parent).goal != Goal::Remove);
-            stays.and_then(|s| s.specs.get(cold.name.as_str()).or_else(|| s.dynamic.get(cold.name.as_str())))
+            stays.and_then(|s| s.specs.get(cold.name().as_str()).or_else(|| s.dynamic.get(cold.name().as_str())))
         };
         let declared = declared.filter(|spec| hot.slot != Slot::NONE && spec.kind == cold.spec.kind)?;
         Some(Arc::clone(if declared.fault.is_none() { declared } else { &cold.spec }))
@@ -289,7 +289,7 @@ impl Engine {
             let dynamic = std::mem::take(&mut supervisor.dynamic);
             **supervisor = super::arena::Supervisor { dynamic, ..Default::default() };
         }
-        let (name, created_at) = (cold.name.clone(), cold.created_at);
+        let (name, created_at) = (cold.name().clone(), cold.created_at);
         let parent = self.arena.hot(index).parent;
         if parent == NONE {
             self.root = Some(id);
@@ -310,6 +310,7 @@ impl Engine {
         let kind: Arc<str> = Arc::from(self.kind_name(index));
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
         self.emit(index, EventKind::NodeCreated { kind });
+        self.touch(index, super::Touched::Created);
         self.explain(index, "a new incarnation".into());
         self.refresh(index);
         self.mark(index);

@@ -153,7 +153,12 @@ impl Engine {
                     self.arena.hot_mut(child).flags.clear(Flags::DYNAMIC);
                     self.update(child, spec);
                 }
-                (PlanStep::Remove | PlanStep::Restart, Some(child), _) => self.leave(child),
+                (PlanStep::Restart, Some(child), Some(_)) => {
+                    supervisor.dynamic.shift_remove(&entry.name);
+                    self.arena.hot_mut(child).flags.clear(Flags::DYNAMIC);
+                    self.start_over(child);
+                }
+                (PlanStep::Remove, Some(child), _) => self.leave(child),
                 (
                     PlanStep::Await
                     | PlanStep::Create
@@ -290,7 +295,6 @@ impl Engine {
             trouble = Some(Box::new(super::arena::Trouble { stopped_by: Some(who), ..Default::default() }));
         }
         let mut cold = Cold {
-            name: spec.name.clone(),
             variables,
             target: Target::Running,
             desired: FIRST,
@@ -384,6 +388,15 @@ impl Engine {
         self.mark(index);
     }
 
+    /// Its spec changed where a living node can't follow: it leaves, and comes back under the new one. As a new incarnation
+    /// if it is of the same kind, so that children added at run time come back with it (S-19); otherwise as another node.
+    fn start_over(&mut self, index: u32) {
+        self.forgive(index);
+        self.arena.hot_mut(index).flags.set(Flags::RESTARTING);
+        self.leave(index);
+        self.mark(index);
+    }
+
     /// A spec and what follows from it: variables and policy.
     pub(super) fn take_spec(&mut self, index: u32, spec: Arc<ChildSpec>) {
         let hot = self.arena.hot(index);
@@ -402,14 +415,18 @@ impl Engine {
         let inherited =
             if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
         let variables = merge(&inherited, &spec.variables);
-        let interval = self.policy(index).interval();
+        let (interval, freshness) = self.rhythm(index);
         let cold = self.arena.cold_mut(index);
         cold.spec = spec;
         cold.policy = policy;
         if let Some(trouble) = &mut cold.trouble {
             trouble.refused = None;
         }
-        if self.policy(index).interval() != interval
+        let (new_interval, new_freshness) = self.rhythm(index);
+        if new_freshness != freshness {
+            self.check_fresh_anew(index);
+        }
+        if new_interval != interval
             && self.collects(index)
             && !self.arena.hot(index).flags.has(Flags::COLLECTING)
         {
@@ -473,8 +490,7 @@ impl Engine {
         let spec = Arc::new(typed);
         self.root_spec = Some(Arc::clone(&spec));
         if replaced {
-            self.leave(index);
-            self.mark(index);
+            self.start_over(index);
         } else {
             self.update(index, spec);
         }

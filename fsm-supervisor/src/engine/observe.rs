@@ -85,7 +85,7 @@ impl Engine {
             if !hot.flags.has(Flags::OBSERVED) {
                 hot.taken = now;
             }
-            self.wheel.arm(now + stale_after, node, Timer::Fresh);
+            self.arm_fresh(index, now + stale_after);
         }
         self.arena.hot_mut(index).flags.set(Flags::FRESH_ARMED);
         self.pending.push(Effect::Collect { node, started, generation, timeout, blocking, identity, run });
@@ -124,7 +124,8 @@ impl Engine {
         }
         // A push that came meanwhile is newer than what this look found.
         let overtaken = hot.flags.has(Flags::OBSERVED) && started < hot.taken;
-        if self.arena.cold(index).desired != generation {
+        // While nothing is outdated no desired state changed: the quiet path reads nothing cold.
+        if hot.flags.has(Flags::OUTDATED) && self.arena.cold(index).desired != generation {
             self.start_collecting(index, self.now);
             return;
         }
@@ -235,7 +236,7 @@ impl Engine {
         let hot = self.arena.hot_mut(index);
         hot.flags.clear(Flags::TROUBLED);
         // The first one under another desired state is an input, equal or not.
-        let mut news = changed || first || hot.flags.take(Flags::OUTDATED);
+        let mut news = hot.flags.take(Flags::OUTDATED) || changed || first;
         if hot.flags.has(Flags::AWAIT) {
             // So is the first one that was started after an action; before that none is.
             news = started >= after;
@@ -283,13 +284,42 @@ impl Engine {
         }
     }
 
-    /// A freshness timer fired: compare, then arm for when it could matter next.
-    pub(super) fn check_fresh(&mut self, index: u32) {
+    /// How often a node is looked at, and when what was seen grows stale and its collector is given up.
+    pub(super) fn rhythm(&self, index: u32) -> (Option<Duration>, (Duration, Duration)) {
+        let policy = self.policy(index);
+        (policy.interval(), (policy.stale_after(), policy.collector_timeout()))
+    }
+
+    /// Other bounds of freshness apply from now on: the timer that is armed would be too late, or too early.
+    pub(super) fn check_fresh_anew(&mut self, index: u32) {
+        if self.arena.hot(index).flags.has(Flags::FRESH_ARMED) {
+            self.arena.cold_mut(index).trouble.get_or_insert_default().fresh_at = Some(self.now);
+            self.check_fresh(index);
+        }
+    }
+
+    /// A freshness timer fired. Only where the bounds of freshness changed may another one have taken its place.
+    pub(super) fn fresh_due(&mut self, index: u32, at: Moment) {
+        let newest = self.arena.cold(index).trouble.as_ref().and_then(|t| t.fresh_at);
+        if newest.is_none_or(|newest| newest == at) {
+            self.check_fresh(index);
+        }
+    }
+
+    fn arm_fresh(&mut self, index: u32, at: Moment) {
+        let node = self.arena.id(index);
+        if let Some(newest) = self.arena.cold_mut(index).trouble.as_mut().and_then(|t| t.fresh_at.as_mut()) {
+            *newest = at;
+        }
+        self.wheel.arm(at, node, Timer::Fresh);
+    }
+
+    /// Compares, then arms for when it could matter next.
+    fn check_fresh(&mut self, index: u32) {
         let (stale_after, collector_timeout) = {
             let policy = self.policy(index);
             (policy.stale_after(), policy.collector_timeout())
         };
-        let node = self.arena.id(index);
         if !self.collects(index) {
             self.arena.hot_mut(index).flags.clear(Flags::FRESH_ARMED);
             return;
@@ -298,7 +328,7 @@ impl Engine {
         let taken = hot.taken;
         let age = self.now.since(taken);
         if age < stale_after {
-            self.wheel.arm(taken + stale_after, node, Timer::Fresh);
+            self.arm_fresh(index, taken + stale_after);
             return;
         }
         if hot.flags.has(Flags::OBSERVED) && !hot.flags.has(Flags::STALE) {
@@ -307,7 +337,7 @@ impl Engine {
             self.mark(index);
         }
         if age < collector_timeout {
-            self.wheel.arm(taken + collector_timeout, node, Timer::Fresh);
+            self.arm_fresh(index, taken + collector_timeout);
             return;
         }
         self.restart_collector(index);
@@ -348,6 +378,6 @@ impl Engine {
         self.emit(index, EventKind::CollectorRestarted { restart });
         let at = self.now + back_off;
         self.collect_at(index, at);
-        self.wheel.arm(at + timeout, node, Timer::Fresh);
+        self.arm_fresh(index, at + timeout);
     }
 }

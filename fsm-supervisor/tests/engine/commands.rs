@@ -164,6 +164,26 @@ fn a_child_added_at_run_time_is_kept() {
     assert_eq!(node.state, "Running");
 }
 
+// spec: S-19, S-21 (kept when its parent comes back as a new incarnation under another config)
+#[test]
+fn a_child_added_at_run_time_comes_back_with_its_parent() {
+    let mut rig = Rig::settled(&group("r", vec![unit("a"), unit("b")]));
+    upsert(&mut rig, "/r/a", unit("x").spec()).unwrap();
+    rig.run(secs(2));
+    let (a, x) = (rig.node("/r/a").incarnation, rig.node("/r/a/x").incarnation);
+    rig.declare(&group("r", vec![unit("a").config(json!({"socket": 1})), unit("b")]));
+    rig.run(secs(10));
+    assert_ne!(rig.node("/r/a").incarnation, a, "this change needs a new incarnation");
+    let node = rig.node("/r/a/x");
+    assert!(node.dynamic && node.incarnation != x);
+    assert_eq!(node.state, "Running");
+    // Another kind is another worker: nothing of the old one's comes along.
+    rig.declare(&group("r", vec![Decl::new("a", "other"), unit("b")]));
+    rig.run(secs(10));
+    assert_eq!(&*rig.node("/r/a").kind, "other");
+    assert!(!rig.has("/r/a/x"));
+}
+
 // spec: S-19 (a declared child of the same name wins and ends it)
 #[test]
 fn a_declared_child_wins_over_one_added_at_run_time() {

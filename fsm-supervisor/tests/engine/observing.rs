@@ -72,6 +72,37 @@ fn a_node_overrides_the_interval_of_its_kind() {
     assert_eq!(rig.collections("/r/a").len(), 4);
 }
 
+// spec: S-31, C-5
+#[test]
+fn other_bounds_of_freshness_count_at_once() {
+    let bound = |stale: u64| {
+        let policy = move |p: &mut fsm_core::PolicyOverride| {
+            p.stale_after = Some(secs(stale).into());
+            p.collector_timeout = Some(secs(2 * stale).into());
+        };
+        group("r", vec![unit("a").policy(policy)])
+    };
+    let mut rig = Rig::settled(&bound(600));
+    rig.declare(&bound(4));
+    rig.run(secs(2));
+    world::thing("/r/a", |thing| thing.collect = Collect::Fails);
+    let last = rig.node("/r/a").observed_at.unwrap();
+    rig.until("it is stale", |rig| rig.node("/r/a").stale);
+    assert!(rig.now.since(last) < ms(4_010), "{:?}", rig.now.since(last));
+    world::thing("/r/a", |thing| thing.collect = Collect::Works);
+    rig.until("it is fresh", |rig| !rig.node("/r/a").stale);
+    // The timer from before the change is still in the wheel: it must not count beside the new one.
+    rig.declare(&bound(600));
+    rig.run(secs(2));
+    world::thing("/r/a", |thing| thing.collect = Collect::Fails);
+    let last = rig.node("/r/a").observed_at.unwrap();
+    rig.run(secs(590));
+    assert!(!rig.node("/r/a").stale);
+    rig.until("it is stale", |rig| rig.node("/r/a").stale);
+    assert!(rig.now.since(last) < ms(600_010), "{:?}", rig.now.since(last));
+    assert_eq!(rig.happened("/r/a", |e| matches!(e, EventKind::ObservationStale { .. })), 2);
+}
+
 // spec: I12 (design §4)
 #[test]
 fn equal_observations_cost_no_evaluation_however_often_they_come() {
