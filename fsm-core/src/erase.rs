@@ -200,8 +200,8 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
 
     /// Takes a new observation; says whether a decision can differ. A value of another type is refused and changes nothing.
     fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> bool;
-    /// Whether the cell holds an observation.
-    fn has_observation(&self, slot: Slot) -> bool;
+    /// Reads a little of each line that `next` will read, so that it need not wait for memory.
+    fn touch(&self, slot: Slot) -> usize;
     /// The last observation.
     fn observed(&self, slot: Slot) -> Option<Arc<dyn ErasedObserved>>;
     /// A collection ready to run.

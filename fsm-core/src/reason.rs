@@ -147,6 +147,12 @@ impl<A: Into<Arg>, B: Into<Arg>> From<(&'static str, A, B)> for Reason {
     }
 }
 
+impl From<(&'static str, [Arg; 2])> for Reason {
+    fn from((text, args): (&'static str, [Arg; 2])) -> Self {
+        Self { text, args }
+    }
+}
+
 impl serde::Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

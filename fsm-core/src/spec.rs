@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
+use indexmap::IndexSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -333,11 +333,19 @@ fn no_variables() -> Arc<Vars> {
 /// A fast hasher with a fixed seed: the order of nothing depends on it, and names come from the operator's own config.
 pub type NameHasher = foldhash::fast::FixedState;
 
+/// So many specs are shared and copied together: replacing one copies this many pointers, cloning shares runs of them.
+const RUN: usize = 256;
+
 /// The children a worker wants, in declared order, each name once.
 ///
-/// Unchanged children keep their `Arc`, so a change is found by comparing pointers.
+/// Unchanged children keep their `Arc`, so a change is found by comparing pointers. A clone shares everything until one of
+/// both changes, so that changing one child among many costs little.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ChildrenSpecs(IndexMap<ChildName, Arc<ChildSpec>, NameHasher>);
+pub struct ChildrenSpecs {
+    names: Arc<IndexSet<ChildName, NameHasher>>,
+    /// The specs beside their names, in runs of [`RUN`].
+    runs: Vec<Arc<Vec<Arc<ChildSpec>>>>,
+}
 
 /// Two children with one name (S-10).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -357,7 +365,10 @@ impl ChildrenSpecs {
     /// No children, with room for this many.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(IndexMap::with_capacity_and_hasher(capacity, NameHasher::default()))
+        Self {
+            names: Arc::new(IndexSet::with_capacity_and_hasher(capacity, NameHasher::default())),
+            runs: Vec::with_capacity(capacity.div_ceil(RUN)),
+        }
     }
 
     /// Adds a child at the end.
@@ -366,13 +377,16 @@ impl ChildrenSpecs {
     /// [`DuplicateChild`] when the name is taken; nothing is changed then.
     pub fn try_add(&mut self, spec: impl Into<Arc<ChildSpec>>) -> Result<(), DuplicateChild> {
         let spec = spec.into();
-        match self.0.entry(spec.name.clone()) {
-            indexmap::map::Entry::Occupied(entry) => Err(DuplicateChild { name: entry.key().clone() }),
-            indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(spec);
-                Ok(())
-            }
+        // Asked first: a set that is shared isn't copied in vain.
+        if let Some(name) = self.names.get(&spec.name) {
+            return Err(DuplicateChild { name: name.clone() });
         }
+        Arc::make_mut(&mut self.names).insert(spec.name.clone());
+        match self.runs.last_mut().filter(|run| run.len() < RUN) {
+            Some(run) => Arc::make_mut(run).push(spec),
+            None => self.runs.push(Arc::new(vec![spec])),
+        }
+        Ok(())
     }
 
     /// The specs in this order.
@@ -390,13 +404,13 @@ impl ChildrenSpecs {
     /// The child with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<ChildSpec>> {
-        self.0.get(name)
+        self.at(self.names.get_index_of(name)?)
     }
 
     /// The child at this place, in declared order.
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&Arc<ChildSpec>> {
-        self.0.get_index(index).map(|(_, spec)| spec)
+        self.runs.get(index / RUN)?.get(index % RUN)
     }
 
     /// Puts another spec of the same name in its place. Gives it back when the name at `index` is another one.
@@ -404,9 +418,9 @@ impl ChildrenSpecs {
     /// # Errors
     /// The spec itself, unchanged.
     pub fn replace_at(&mut self, index: usize, spec: Arc<ChildSpec>) -> Result<(), Arc<ChildSpec>> {
-        match self.0.get_index_mut(index) {
-            Some((name, place)) if *name == spec.name => {
-                *place = spec;
+        match self.names.get_index(index) {
+            Some(name) if *name == spec.name => {
+                Arc::make_mut(&mut self.runs[index / RUN])[index % RUN] = spec;
                 Ok(())
             }
             Some(_) | None => Err(spec),
@@ -415,23 +429,54 @@ impl ChildrenSpecs {
 
     /// The children in declared order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<ChildSpec>> + DoubleEndedIterator {
-        self.0.values()
+        (0..self.len()).map(|index| &self.runs[index / RUN][index % RUN])
     }
 
-    /// Places and values, for an engine that replaces raw configs by typed ones.
+    /// Places and values, for who replaces specs by others of the same name. Ends all sharing with clones.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Arc<ChildSpec>> {
-        self.0.values_mut()
+        self.runs.iter_mut().flat_map(|run| Arc::make_mut(run).iter_mut())
+    }
+
+    /// The places whose spec is not the very same as in `before`, in order. What both share is not looked at.
+    pub fn differing<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let differs = |run: usize| before.runs.get(run).is_none_or(|old| !Arc::ptr_eq(old, &self.runs[run]));
+        let same = |old: Option<&Arc<ChildSpec>>, new| old.is_some_and(|old| Arc::ptr_eq(old, new));
+        (0..self.runs.len()).filter(move |run| differs(*run)).flat_map(move |run| {
+            let old = before.runs.get(run);
+            let specs = self.runs[run].iter().enumerate();
+            let differ = specs.filter(move |(at, new)| !same(old.and_then(|old| old.get(*at)), new));
+            differ.map(move |(at, _)| run * RUN + at)
+        })
+    }
+
+    /// Whether both have the same names in the same order.
+    #[must_use]
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.names, &other.names)
+            || (self.len() == other.len() && self.names.iter().zip(other.names.iter()).all(|(a, b)| a == b))
+    }
+
+    /// Gives back the room that adding children one by one left over.
+    pub fn shrink_to_fit(&mut self) {
+        self.runs.shrink_to_fit();
+        // What is shared was shrunk by its first holder.
+        if let Some(names) = Arc::get_mut(&mut self.names) {
+            names.shrink_to_fit();
+        }
+        if let Some(last) = self.runs.last_mut().and_then(Arc::get_mut) {
+            last.shrink_to_fit();
+        }
     }
 
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.names.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 }

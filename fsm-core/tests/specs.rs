@@ -52,6 +52,26 @@ fn declared_order_is_kept() {
     assert!(ChildrenSpecs::new().is_empty() && !all.is_empty());
 }
 
+#[test]
+fn a_clone_is_changed_alone_and_says_where() {
+    let many = || ChildrenSpecs::try_from_iter((0..700).map(|n| spec(&format!("s{n}")))).unwrap();
+    let before = many();
+    let mut after = before.clone();
+    assert_eq!(after.differing(&before).count(), 0);
+    for at in [699, 3, 256] {
+        after.replace_at(at, Arc::new(spec(&format!("s{at}")).with_enabled(false))).unwrap();
+    }
+    after.try_add(spec("new")).unwrap();
+    assert_eq!(after.differing(&before).collect::<Vec<_>>(), [3, 256, 699, 700]);
+    assert_eq!(before.differing(&after).collect::<Vec<_>>(), [3, 256, 699]);
+    assert!(!after.has_names_of(&before) && before == many() && before.has_names_of(&many()));
+    assert!(before.iter().all(|s| s.enabled), "who shared it sees no change");
+    assert_eq!(after.iter().rev().position(|s| !s.enabled), Some(1), "in declared order");
+    assert_eq!((after.len(), after.get("s256").map(|s| s.enabled)), (701, Some(false)));
+    after.shrink_to_fit();
+    assert_eq!(after.iter().filter(|s| s.enabled).count(), 698);
+}
+
 // spec: S-11
 #[test]
 fn a_raw_config_equals_the_typed_one_that_is_read_from_it() {

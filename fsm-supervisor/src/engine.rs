@@ -269,6 +269,9 @@ impl Engine {
         if self.config.check_purity {
             self.check_purity();
         }
+        for event in self.folds.settle(self.now) {
+            self.pending.push(Effect::Emit(event));
+        }
         let wanted = self.pending.len();
         for effect in self.pending.drain(..) {
             effects.push(effect);
@@ -287,7 +290,8 @@ impl Engine {
         if !self.due.is_empty() || !self.pending.is_empty() {
             return Some(self.now);
         }
-        self.wheel.next()
+        let folds = Some(self.folds.due()).filter(|at| *at != Moment::FAR);
+        self.wheel.next().into_iter().chain(folds).min()
     }
 
     /// How many nodes live.

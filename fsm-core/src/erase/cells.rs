@@ -209,8 +209,9 @@ impl<W: Worker> DynWorker for Cells<W> {
         changed
     }
 
-    fn has_observation(&self, slot: Slot) -> bool {
-        self.cell(slot).observed.is_some()
+    fn touch(&self, slot: Slot) -> usize {
+        // The counters stand before the values.
+        self.cell(slot).observed.as_ref().map_or(0, Arc::strong_count)
     }
 
     fn observed(&self, slot: Slot) -> Option<Arc<dyn ErasedObserved>> {

@@ -128,9 +128,9 @@ fn ask<T>(asked: impl FnOnce(&SnapshotCore<'_>) -> T) -> T {
 #[test]
 fn a_cell_takes_only_its_own_type_and_says_what_matters() {
     let (mut door, slot) = with_cell();
-    assert!(!door.has_observation(slot) && door.observed(slot).is_none());
+    assert!(door.observed(slot).is_none());
     assert!(!door.accept(slot, Arc::new("open")), "another type is refused");
-    assert!(!door.has_observation(slot));
+    assert!(door.observed(slot).is_none());
     assert!(door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.1 })), "the first one");
     assert!(!door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.9 })), "only measures");
     assert_eq!(
@@ -151,7 +151,7 @@ fn a_cell_is_freed_and_its_place_is_taken_again() {
     door.remove(slot);
     let (again, _) = door.insert(&wide, &VariableBundle::default());
     assert_eq!(again, slot);
-    assert!(!door.has_observation(again), "nothing is left of the former life");
+    assert!(door.observed(again).is_none(), "nothing is left of the former life");
     assert_ne!(door.insert(&wide, &VariableBundle::default()).0, slot);
 }
 

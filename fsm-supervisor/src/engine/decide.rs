@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fsm_core::erase::{DynDecision, DynStep, Slot, StateIndex};
-use fsm_core::{ChildrenView, Goal, Moment, Observation, Phase, Reason, SnapshotCore, Sort, Whoami};
+use fsm_core::{ChildrenView, Generation, Goal, Moment, Observation, Phase, Reason, SnapshotCore, Sort, Whoami};
 
 use super::flags::Flags;
 use super::{Engine, FLURRY_MOVES, LIVELOCK_MOVES};
@@ -124,7 +124,7 @@ impl Engine {
             return;
         }
         if let Some(child) = self.first_awake_child(index) {
-            let name = Arc::clone(self.arena.cold(child).name.shared());
+            let name = Arc::clone(self.arena.cold(child).name().shared());
             self.hold(index, ("waiting for child {} to stop", name));
             return;
         }
@@ -132,7 +132,7 @@ impl Engine {
             if self.collects(index) {
                 self.keep_collecting(index);
             }
-            let name = Arc::clone(self.arena.cold(sibling).name.shared());
+            let name = Arc::clone(self.arena.cold(sibling).name().shared());
             self.hold(index, ("waiting for {} to stop, which depends on it", name));
             return;
         }
@@ -210,7 +210,7 @@ impl Engine {
         let last_action = cold.activity.as_ref().and_then(|a| a.last.as_ref());
         let observed = hot.flags.has(Flags::OBSERVED);
         let core = SnapshotCore {
-            whoami: Whoami::new(&cold.name, kind.kind(), self.arena.id(index), cold.starts, &family),
+            whoami: Whoami::new(cold.name(), kind.kind(), self.arena.id(index), cold.starts, &family),
             now: self.now,
             wake: Cell::new(None),
             children: ChildrenView::new(counts, &family),
@@ -219,7 +219,7 @@ impl Engine {
             failures: cold.failures,
             retry_after: self.not_before(index).filter(|at| *at > self.now),
             entered_at: cold.entered_at,
-            observation: observed.then(|| Observation::new(hot.started, hot.taken, cold.observed_under)),
+            observation: observed.then(|| Observation::new(hot.started, hot.taken, self.observed_under(index))),
             desired: cold.desired,
         };
         let answer = catch_unwind(AssertUnwindSafe(|| match question {
@@ -227,6 +227,13 @@ impl Engine {
             Question::Stop { with_observation } => kind.stop(hot.slot, hot.state, &core, with_observation),
         }));
         (answer, core.wake.get())
+    }
+
+    /// The desired state under which the believed observation was taken.
+    pub(super) fn observed_under(&self, index: u32) -> Generation {
+        let cold = self.arena.cold(index);
+        let outdated = self.arena.hot(index).flags.has(Flags::OUTDATED);
+        if outdated { cold.observed_under } else { cold.desired }
     }
 
     fn apply(&mut self, index: u32, decision: DynDecision, question: Question) {

@@ -119,6 +119,8 @@ impl Engine {
         self.arena.hot_mut(index).flags.set(Flags::OUTDATED);
         if self.collects(index) {
             self.collect_again(index);
+        } else {
+            self.stop_collecting(index);
         }
     }
 

@@ -50,53 +50,60 @@ impl Due {
         }
     }
 
-    /// Sorts nodes of one depth into declared order: first by the order of their parents, then by position.
+    /// Sorts nodes of one depth into declared order: first by the order of their parents, then by position. Most often they
+    /// are in order already, and one look at each is enough.
     fn order(&mut self, nodes: &mut [u32], arena: &Arena) {
-        let first = arena.hot(nodes[0]).parent;
-        if nodes.iter().all(|n| arena.hot(*n).parent == first) {
-            if !nodes.is_sorted_by_key(|n| arena.hot(*n).position) {
-                nodes.sort_unstable_by_key(|n| arena.hot(*n).position);
-            }
+        if nodes.len() < 2 {
             return;
         }
-        // Rank the distinct parents, then sort by (rank of parent, position).
-        let mut parents = self.spare.pop().unwrap_or_default();
+        let mut families = self.spare.pop().unwrap_or_default();
+        let (mut in_order, mut before) = (true, 0);
         for node in nodes.iter() {
-            let parent = arena.hot(*node).parent;
-            if parents.last() != Some(&parent) {
-                parents.push(parent);
+            let hot = arena.hot(*node);
+            if families.last() == Some(&hot.parent) {
+                in_order &= before < hot.position;
+            } else {
+                families.push(hot.parent);
             }
+            before = hot.position;
         }
+        let mut parents = self.spare.pop().unwrap_or_default();
+        parents.extend_from_slice(&families);
         parents.sort_unstable();
         parents.dedup();
         let mut ranked = self.spare.pop().unwrap_or_default();
         ranked.extend_from_slice(&parents);
         self.order(&mut ranked, arena);
-        let mut rank = self.spare.pop().unwrap_or_default();
-        rank.resize(parents.len(), 0);
-        for (at, parent) in ranked.iter().enumerate() {
-            let place = parents.binary_search(parent).expect("ranked holds the same parents");
-            rank[place] = at as u32;
-        }
-        let (mut last, mut last_rank) = (u32::MAX, 0);
-        self.keyed.clear();
-        for node in nodes.iter() {
-            let hot = arena.hot(*node);
-            if hot.parent != last {
-                last = hot.parent;
-                last_rank = rank[parents.binary_search(&last).expect("every parent was collected")];
+        if !in_order || ranked != families {
+            let mut rank = self.spare.pop().unwrap_or_default();
+            rank.resize(parents.len(), 0);
+            let place = |parent| parents.binary_search(&parent).expect("every parent was collected");
+            for (at, parent) in ranked.iter().enumerate() {
+                rank[place(*parent)] = at as u32;
             }
-            self.keyed.push(((u64::from(last_rank) << 32) | u64::from(hot.position), *node));
-        }
-        if !self.keyed.is_sorted() {
+            let (mut last, mut last_rank) = (families[0], rank[place(families[0])]);
+            self.keyed.clear();
+            for node in nodes.iter() {
+                let hot = arena.hot(*node);
+                if hot.parent != last {
+                    last = hot.parent;
+                    last_rank = rank[place(last)];
+                }
+                self.keyed.push(((u64::from(last_rank) << 32) | u64::from(hot.position), *node));
+            }
             self.keyed.sort_unstable();
+            for (place, (_, node)) in nodes.iter_mut().zip(&self.keyed) {
+                *place = *node;
+            }
+            self.give_back(rank);
         }
-        for (place, (_, node)) in nodes.iter_mut().zip(&self.keyed) {
-            *place = *node;
+        for buffer in [families, parents, ranked] {
+            self.give_back(buffer);
         }
-        for mut buffer in [parents, ranked, rank] {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
+    }
+
+    fn give_back(&mut self, mut buffer: Vec<u32>) {
+        buffer.clear();
+        self.spare.push(buffer);
     }
 }

@@ -175,7 +175,7 @@ impl Engine {
         if parent == NONE {
             return None;
         }
-        let name = &self.arena.cold(index).name;
+        let name = self.arena.cold(index).name();
         let supervisor = self.arena.cold(parent).supervisor.as_deref()?;
         let dependent = supervisor.gated.iter().copied().find(|id| {
             self.arena.lives(*id)

@@ -36,6 +36,7 @@ impl Engine {
         };
         let mut supervisor = self.arena.cold_mut(index).supervisor.take().unwrap_or_default();
         let mut settled = self.settle(index, &mut specs, &supervisor.specs);
+        specs.shrink_to_fit();
         let changed = !settled.aligned || !settled.places.is_empty();
         if changed && (settled.dependent || supervisor.with_dependencies) {
             Self::check_dependencies(&mut specs);
@@ -58,36 +59,33 @@ impl Engine {
     /// Types what is new among `specs`, and says how they differ from those before. An unchanged spec is known by its pointer
     /// and not read.
     fn settle(&self, index: u32, specs: &mut ChildrenSpecs, before: &ChildrenSpecs) -> Settled {
-        let mut settled = Settled { aligned: specs.len() == before.len(), ..Settled::default() };
-        for (at, spec) in specs.values_mut().enumerate() {
-            let beside = before.at(at);
-            if beside.is_some_and(|old| Arc::ptr_eq(old, spec)) {
-                continue;
-            }
-            let old = beside.filter(|old| old.name == spec.name).or_else(|| {
-                settled.aligned = false;
-                before.get(spec.name.as_str())
-            });
+        let mut settled = Settled { aligned: specs.has_names_of(before), ..Settled::default() };
+        for at in specs.differing(before).collect::<Vec<_>>() {
+            let Some(spec) = specs.at(at) else { break };
+            let old = match before.at(at).filter(|old| old.name == spec.name) {
+                Some(old) => Some(old),
+                None => before.get(spec.name.as_str()),
+            };
             if old.is_some_and(|old| Arc::ptr_eq(old, spec)) {
                 continue;
             }
             let typed = self.type_spec(index, spec);
-            match old {
-                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => {
-                    *spec = Arc::clone(old)
-                }
+            let settled_spec = match old {
+                Some(old) if **old == typed && old.fingerprint == typed.fingerprint => Arc::clone(old),
                 // Equal, though made from something else: the parent must find what it made it from the next time.
                 Some(old) if **old == typed => {
-                    *spec = Arc::new(ChildSpec { fingerprint: typed.fingerprint, ..ChildSpec::clone(old) });
+                    Arc::new(ChildSpec { fingerprint: typed.fingerprint, ..ChildSpec::clone(old) })
                 }
                 Some(_) | None => {
                     settled.places.push(at as u32);
                     settled.dependent |= !typed.depends_on().is_empty();
                     settled.faults += i64::from(typed.fault.is_some());
                     settled.faults -= i64::from(old.is_some_and(|old| old.fault.is_some()));
-                    *spec = Arc::new(typed);
+                    Arc::new(typed)
                 }
-            }
+            };
+            let replaced = specs.replace_at(at, settled_spec);
+            debug_assert!(replaced.is_ok(), "it has the name of the one that it replaces");
         }
         settled
     }

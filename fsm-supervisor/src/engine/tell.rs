@@ -61,11 +61,10 @@ impl Engine {
         let place = action.and_then(|action| names.iter().position(|name| *name == action));
         let action = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(Kept::NO_ACTION);
         let cold = self.arena.cold_mut(index);
-        let reason = cold.reason.clone();
         let last = cold.history.last().filter(|_| action == Kept::NO_ACTION);
         // After a hold the same decision comes again: that is no news.
-        if last.is_none_or(|last| last.state != state || !last.reason.same_text(&reason)) {
-            cold.history.push(Kept { at, cause: cold.cause, reason, state, action });
+        if !last.is_some_and(|last| last.says(state, &cold.reason)) {
+            cold.history.push(Kept::new(at, cold.cause, state, &cold.reason, action));
         }
     }
 
