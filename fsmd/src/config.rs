@@ -5,6 +5,7 @@ mod codes;
 mod environment;
 mod files;
 mod for_each;
+mod inputs;
 mod model;
 mod schema;
 mod sections;
@@ -21,7 +22,8 @@ use serde_json::Value;
 pub use check::{Rendered, RenderedNode};
 pub use codes::CONFIG_CODES;
 pub(crate) use codes::PORT_IN_USE;
-pub use files::Inputs;
+pub use inputs::Inputs;
+pub(crate) use inputs::UnderWay;
 pub use model::{LogFormat, MetricsSection, PerPath, Server, Store, Supervision, Telemetry};
 pub use schema::schema;
 
@@ -53,13 +55,17 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it, not the first thing only. Nothing was started.
 pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
-    let mut inputs = Inputs::default();
-    let mut document = files::read(path, &mut inputs)?;
+    load_noting(path, kinds, &mut Inputs::default())
+}
+
+/// The same, and notes which files were read: a daemon watches those of a bad config, too, for their mending.
+pub(crate) fn load_noting(path: &Path, kinds: &Registry, inputs: &mut Inputs) -> Result<Loaded, Diagnostics> {
+    let mut document = files::read(path, inputs)?;
     let mut found = Diagnostics::default();
     environment::fill_in(&mut document, &mut found);
     model::check_version(&document, &mut found);
     let base = folder_of(path);
-    for_each::read_rows(&mut document, &base, &mut inputs, &mut found);
+    for_each::read_rows(&mut document, &base, inputs, &mut found);
     model::check_listen(&document, &mut found);
     extend(&mut found, fsm_templating::check_schema(&document, schema::checked()));
     check::outline(&document, kinds, &mut found);
@@ -74,19 +80,8 @@ pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
     drop(templates);
     let Some(settings) = settings.filter(|_| !found.has_errors()) else { return Err(found.sorted()) };
     let model::Settings { server, supervision, metrics, telemetry, .. } = settings;
-    let warnings = found.sorted();
+    let (warnings, inputs) = (found.sorted(), inputs.clone());
     Ok(Loaded { root, global, server, supervision, metrics, telemetry, inputs, warnings, rendered })
-}
-
-/// The files that a config that can't be loaded was made of, as far as they are known: a daemon watches them for its mending.
-#[must_use]
-pub fn inputs_of(path: &Path) -> Inputs {
-    let mut inputs = Inputs::default();
-    if let Ok(mut document) = files::read(path, &mut inputs) {
-        let base = folder_of(path);
-        for_each::read_rows(&mut document, &base, &mut inputs, &mut Diagnostics::default());
-    }
-    inputs
 }
 
 /// What relative paths in a config are relative to.

@@ -6,8 +6,8 @@ mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
@@ -23,18 +23,29 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 
 pub(crate) use problem::Problem;
+pub(crate) use ready::Wanted;
 
 /// What the routes see.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     tree: Handle,
     metrics: Metrics,
+    wanted: Arc<Mutex<Arc<Wanted>>>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Api {
     pub(crate) fn new(tree: Handle, metrics: Metrics) -> Self {
-        Self { tree, metrics, stopping: Arc::default() }
+        Self { tree, metrics, wanted: Arc::default(), stopping: Arc::default() }
+    }
+
+    /// From now on the tree has to be this to be ready. Said before it is applied, so that nobody takes the old tree for it.
+    pub(crate) fn wants(&self, wanted: Wanted) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(wanted);
+    }
+
+    fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on it is not ready.
@@ -107,7 +118,7 @@ async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
         return Err(Problem::stopping());
     }
     let entries = api.tree.tree().await.map_err(|_| Problem::stopping())?;
-    match ready::not_ready(&entries) {
+    match api.wanted().not_ready(&entries) {
         waiting if waiting.is_empty() => Ok("ready\n"),
         waiting => Err(Problem::not_ready(waiting)),
     }
@@ -132,10 +143,11 @@ async fn tree(
 ) -> Result<Response, Problem> {
     let Query(which) = which.map_err(|error| Problem::bad_query(error.body_text()))?;
     let entries = api.tree.tree().await.map_err(|_| Problem::stopping())?;
-    let shown: Vec<_> = entries
-        .iter()
-        .filter(|entry| !which.unhealthy || ready::is_unhealthy(entry))
-        .map(|entry| wire::entry(entry, &api.tree))
+    let wanted = api.wanted();
+    let shown: Vec<_> = wanted
+        .judged(&entries)
+        .filter(|(_, healthy)| !(which.unhealthy && *healthy))
+        .map(|(entry, healthy)| wire::entry(entry, healthy, &api.tree))
         .collect();
     Ok(Json(shown).into_response())
 }
@@ -143,7 +155,16 @@ async fn tree(
 async fn node(State(api): State<Api>, Path(path): Path<String>) -> Result<Response, Problem> {
     let path = NodePath::try_new(format!("/{path}")).map_err(|error| Problem::bad_path(&error))?;
     match api.tree.node(&path).await.map_err(|_| Problem::stopping())? {
-        Some(view) => Ok(Json(wire::node(&view, &api.tree)).into_response()),
+        Some(view) => {
+            let wanted = api.wanted();
+            let parent = path.parent().filter(|_| wanted.asks_parent(&view.entry));
+            let parent = match &parent {
+                Some(parent) => api.tree.node(parent).await.map_err(|_| Problem::stopping())?,
+                None => None,
+            };
+            let healthy = wanted.is_fit(&view.entry, parent.as_ref().map(|parent| &parent.entry));
+            Ok(Json(wire::node(&view, healthy, &api.tree)).into_response())
+        }
         None => {
             let entries = api.tree.tree().await.map_err(|_| Problem::stopping())?;
             let near = nearest(path.as_str(), entries.iter().map(|entry| entry.path.as_str()));

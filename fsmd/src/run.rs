@@ -13,7 +13,7 @@ use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
 use fsm_templating::Diagnostic;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::cli::Failure;
@@ -69,16 +69,17 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
     let within = loaded.supervision.shutdown_timeout.get();
+    let api = http::Api::new(tree.clone(), metrics);
+    api.wants(http::Wanted::of(&loaded.rendered));
     banner::show(path, address, &loaded);
     logging::report(&loaded.warnings, loaded.telemetry.log);
     let gone = |_| Failure::new("the tree ended by itself");
     tree.apply(loaded.root, loaded.global).await.map_err(gone)?;
 
-    let api = http::Api::new(tree.clone(), metrics);
     let (ended, end) = watch::channel(());
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(listener, api.clone(), end));
-    serve_signals(&mut signals, &tree, reload).await;
+    serve_signals(&mut signals, &tree, &api, reload).await;
     api.stops();
     tracing::info!(?within, "stopping; a second signal forces it");
     let report = stop(&tree, within, &mut signals).await?;
@@ -110,22 +111,24 @@ async fn serve(listener: TcpListener, api: http::Api, mut end: watch::Receiver<(
     }
 }
 
-/// Reloads when a file changed or a signal says so, until one says stop or the tree ends by itself, which it never should.
-async fn serve_signals(signals: &mut Signals, tree: &Handle, mut reload: Reload) {
+/// Lets the config be followed until a signal says stop or the tree ends by itself, which it never should. Whatever hangs in a
+/// reload, signals are heard.
+async fn serve_signals(signals: &mut Signals, tree: &Handle, api: &http::Api, reload: Reload) {
     let mut events = tree.events();
     let ended = async move { while events.next().await.is_some() {} };
     let mut ended = std::pin::pin!(ended);
+    let asked = Notify::new();
+    let mut following = std::pin::pin!(reload.follow(tree, api, &asked));
     loop {
-        // Cancel-safe: a signal is kept until it is taken; a look at the files that is dropped is made again; the end of the
-        // tree is pinned outside.
+        // Cancel-safe: a signal is kept until it is taken; following the config and the end of the tree are pinned outside.
         let signal = tokio::select! {
-            signal = signals.next() => Some(signal),
-            () = reload.changed() => None,
+            signal = signals.next() => signal,
+            () = &mut following => return,
             () = &mut ended => return,
         };
         match signal {
-            Some(Signal::Stop) => return,
-            Some(Signal::Reload) | None => reload.reload(tree).await,
+            Signal::Stop => return,
+            Signal::Reload => asked.notify_one(),
         }
     }
 }

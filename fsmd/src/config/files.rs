@@ -1,59 +1,14 @@
-//! Reads a config file, or the files of a folder into one document, and remembers what was read.
+//! Reads a config file, or the files of a folder, into one document.
 
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 use fsm_templating::{Diagnostic, Diagnostics, Kind, Node};
 
 use super::codes;
+use super::inputs::Inputs;
 
-/// The files a config was made of, with a hash of what was in them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inputs {
-    files: BTreeMap<PathBuf, Option<u64>>,
-    /// The folder whose list of files counts, if the config is one.
-    folder: Option<PathBuf>,
-}
-
-impl Inputs {
-    /// Remembers a file and its content; none for one that can't be read.
-    pub(super) fn note(&mut self, path: &Path, content: Option<&str>) {
-        self.files.insert(path.to_path_buf(), content.map(hash));
-    }
-
-    /// The same files as they are now. Symbolic links are followed: one that was swapped shows the new content.
-    #[must_use]
-    pub fn now(&self) -> Self {
-        let mut now = Self { files: BTreeMap::new(), folder: self.folder.clone() };
-        let listed = self.folder.as_deref().and_then(|folder| list(folder).ok()).unwrap_or_default();
-        for path in self.files.keys().chain(&listed) {
-            let content = std::fs::read_to_string(path).ok();
-            now.note(path, content.as_deref());
-        }
-        if let Some(folder) = &self.folder {
-            // A file that left the folder is no input any more; one that could not be read before still can't.
-            let unreadable = |path: &PathBuf| self.files.get(path) == Some(&None);
-            now.files.retain(|path, content| {
-                content.is_some() || path.parent() != Some(folder) || unreadable(path)
-            });
-        }
-        now
-    }
-
-    /// The files.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.keys().map(PathBuf::as_path)
-    }
-}
-
-fn hash(content: &str) -> u64 {
-    let mut hasher = fsm_core::NameHasher::default().build_hasher();
-    hasher.write(content.as_bytes());
-    hasher.finish()
-}
-
-fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// The files of a folder that are a config.
+pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     // Hidden files are those of editors.
     let is_hidden =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -72,11 +27,10 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Reads the config at `path`.
 pub(super) fn read(path: &Path, inputs: &mut Inputs) -> Result<Node, Diagnostics> {
-    if !path.is_dir() {
+    if !inputs.is_folder(path) {
         return read_file(path, inputs);
     }
-    inputs.folder = Some(path.to_path_buf());
-    let files = list(path).map_err(|error| unreadable(path, &error))?;
+    let files = inputs.list(path).map_err(|error| unreadable(path, &error))?;
     let mut merged: Option<Node> = None;
     let mut found = Diagnostics::default();
     for file in &files {
@@ -98,14 +52,7 @@ pub(super) fn read(path: &Path, inputs: &mut Inputs) -> Result<Node, Diagnostics
 }
 
 fn read_file(path: &Path, inputs: &mut Inputs) -> Result<Node, Diagnostics> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            inputs.note(path, None);
-            return Err(unreadable(path, &error));
-        }
-    };
-    inputs.note(path, Some(&text));
+    let text = inputs.read(path).map_err(|error| unreadable(path, &error))?;
     Node::parse(&path.display().to_string(), &text).map_err(|error| (*error).into())
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fsm_templating::{Diagnostics, Kind, Node, Row, parse_rows, read_rows as read_file, rows_of};
 
-use super::files::Inputs;
+use super::inputs::Inputs;
 
 /// Puts rows in the place of `{file: PATH}` and of plain lists.
 pub(super) fn read_rows(document: &mut Node, base: &Path, inputs: &mut Inputs, found: &mut Diagnostics) {
@@ -28,12 +28,10 @@ fn rows(for_each: &Node, base: &Path, inputs: &mut Inputs) -> Result<Option<Vec<
     }
     let Some(file) = for_each.get("file").and_then(Node::as_str) else { return Ok(None) };
     let path = base.join(file);
-    let text = std::fs::read_to_string(&path).ok();
-    inputs.note(&path, text.as_deref());
-    let rows = match text {
-        Some(text) => parse_rows(&path.display().to_string(), &text),
+    let rows = match inputs.read(&path) {
+        Ok(text) => parse_rows(&path.display().to_string(), &text),
         // Says why it can't be read.
-        None => read_file(&path),
+        Err(_) => read_file(&path),
     };
     rows.map(Some).map_err(|errors| {
         errors.into_iter().map(|error| error.related("named here", for_each.place().clone())).collect()

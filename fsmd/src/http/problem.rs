@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Waiting {
     pub(crate) path: String,
     pub(crate) state: String,
+    pub(crate) goal: String,
     pub(crate) reason: String,
 }
 
@@ -95,8 +96,8 @@ impl Problem {
 
     pub(super) fn not_ready(waiting: Vec<Waiting>) -> Self {
         let detail = match waiting.len() {
-            1 => "1 node is not running".to_owned(),
-            n => format!("{n} nodes are not running"),
+            1 => "1 node is not as it should be".to_owned(),
+            n => format!("{n} nodes are not as they should be"),
         };
         let mut problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the tree is not ready", detail)

@@ -6,16 +6,18 @@ use fsm_core::Moment;
 use fsm_supervisor::{Handle, NodeView, TreeEntry};
 use serde_json::{Value, json};
 
-/// A node in one line.
-pub(super) fn entry(entry: &TreeEntry, tree: &Handle) -> Value {
+/// A node in one line; `healthy` is one that is as it should be.
+pub(super) fn entry(entry: &TreeEntry, healthy: bool, tree: &Handle) -> Value {
     let mut value = serde_json::to_value(entry).unwrap_or_default();
+    value["healthy"] = json!(healthy);
     value["since"] = wall(entry.since, tree);
     value
 }
 
 /// Everything about a node.
-pub(super) fn node(view: &NodeView, tree: &Handle) -> Value {
+pub(super) fn node(view: &NodeView, healthy: bool, tree: &Handle) -> Value {
     let mut value = serde_json::to_value(view).unwrap_or_default();
+    value["healthy"] = json!(healthy);
     value["since"] = wall(view.since, tree);
     value["observed_at"] = view.observed_at.map_or(Value::Null, |at| wall(at, tree));
     value["next_look"] = view.next_look.map_or(Value::Null, |at| wall(at, tree));

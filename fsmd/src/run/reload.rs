@@ -1,6 +1,9 @@
 //! A config that changed while it runs (C-5): everything is read and checked first; a bad one changes nothing.
 
-use std::path::PathBuf;
+mod fixed;
+mod reader;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +11,13 @@ use fsm_core::{NodePath, Registry};
 use fsm_metrics::ReloadResult;
 use fsm_supervisor::{ApplyReceipt, Handle};
 use fsm_templating::Diagnostics;
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 
 use super::logging;
-use crate::config::{self, Inputs, Loaded, MetricsSection, Server, Supervision, Telemetry};
+use crate::config::{self, Inputs, Loaded};
+use crate::http::{Api, Wanted};
+use fixed::Fixed;
+use reader::{ReadError, Reader};
 
 /// How often the files are looked at: a person who saved one looks up about then.
 const LOOK: Duration = Duration::from_millis(500);
@@ -24,50 +30,12 @@ const NAMED: usize = 20;
 pub(super) struct Reload {
     path: PathBuf,
     kinds: Arc<Registry>,
+    /// As they were last seen.
     inputs: Inputs,
     fixed: Fixed,
-    /// Reading files blocks; dropping this waits for nobody.
-    reading: JoinSet<Read>,
-}
-
-/// The sections that are read once, at the start.
-#[derive(Debug, Clone, PartialEq)]
-struct Fixed {
-    agent: String,
-    server: Server,
-    supervision: Supervision,
-    metrics: MetricsSection,
-    telemetry: Telemetry,
-}
-
-impl Fixed {
-    fn of(loaded: &Loaded) -> Self {
-        Self {
-            agent: loaded.root.name.to_string(),
-            server: loaded.server.clone(),
-            supervision: loaded.supervision.clone(),
-            metrics: loaded.metrics.clone(),
-            telemetry: loaded.telemetry.clone(),
-        }
-    }
-
-    /// The sections that differ.
-    fn differences(&self, new: &Self) -> Vec<&'static str> {
-        let all = [
-            ("agent.name", self.agent != new.agent),
-            ("server", self.server != new.server),
-            ("supervision", self.supervision != new.supervision),
-            ("metrics", self.metrics != new.metrics),
-            ("telemetry", self.telemetry != new.telemetry),
-        ];
-        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
-    }
-}
-
-/// What a task that reads files brings back.
-enum Read {
-    Looked(Inputs),
-    Loaded(Inputs, Result<Box<Loaded>, Diagnostics>),
+    reader: Reader,
+    /// The last look failed, and that was said.
+    blind: bool,
 }
 
 impl Reload {
@@ -77,25 +45,41 @@ impl Reload {
             kinds: Arc::new(kinds),
             inputs: loaded.inputs.clone(),
             fixed: Fixed::of(loaded),
-            reading: JoinSet::new(),
+            reader: Reader::default(),
+            blind: false,
         }
     }
 
-    /// Completes when the files are other than those in force.
+    /// Reloads when the files changed, and when asked; for ever.
     ///
     /// # Cancel safety
-    /// Nothing is lost: the next call looks again.
-    pub(super) async fn changed(&mut self) {
+    /// It may be dropped at any time, which waits for nobody: neither for a file that is being read nor for the tree.
+    pub(super) async fn follow(mut self, tree: &Handle, api: &Api, asked: &Notify) {
+        loop {
+            // Cancel-safe: a notification that nobody took is kept; a look at the files that is dropped is made again.
+            tokio::select! {
+                () = asked.notified() => {}
+                () = self.changed() => {}
+            }
+            self.reload(tree, api).await;
+        }
+    }
+
+    /// Completes when the files say something else than when they were last seen.
+    async fn changed(&mut self) {
         loop {
             tokio::time::sleep(LOOK).await;
             let mut seen = self.look().await;
-            if seen == self.inputs {
+            if seen.same(&self.inputs) {
+                // Some may be known to rest by now: those are not read again.
+                self.inputs = seen;
                 continue;
             }
             loop {
                 tokio::time::sleep(SETTLE).await;
                 let again = self.look().await;
-                if again == seen {
+                if again.same(&seen) {
+                    self.inputs = again;
                     return;
                 }
                 seen = again;
@@ -103,38 +87,45 @@ impl Reload {
         }
     }
 
+    /// The files as they are; as they were seen last while they can't be looked at.
     async fn look(&mut self) -> Inputs {
         let inputs = self.inputs.clone();
-        match self.read(move || Read::Looked(inputs.now())).await {
-            Some(Read::Looked(now)) => now,
-            Some(Read::Loaded(..)) | None => self.inputs.clone(),
+        match self.reader.read(&inputs.under_way(), move || inputs.now()).await {
+            Ok(now) => {
+                self.blind = false;
+                now
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    tracing::error!(%error, "the files of the config can't be watched for changes");
+                }
+                self.inputs.clone()
+            }
         }
     }
 
-    async fn read(&mut self, read: impl FnOnce() -> Read + Send + 'static) -> Option<Read> {
-        // What a cancelled call left behind is of no interest.
-        self.reading.detach_all();
-        self.reading.spawn_blocking(read);
-        self.reading.join_next().await?.ok()
-    }
-
     /// Loads the config and applies it, if it is good and says something new.
-    pub(super) async fn reload(&mut self, tree: &Handle) {
+    async fn reload(&mut self, tree: &Handle, api: &Api) {
+        let mut inputs = Inputs::default();
+        let under_way = inputs.under_way();
         let (path, kinds) = (self.path.clone(), Arc::clone(&self.kinds));
         let load = move || {
-            // Before, so that a change while it is loaded is seen as one.
-            let seen = config::inputs_of(&path);
-            Read::Loaded(seen, config::load(&path, &kinds).map(Box::new))
+            let loaded = config::load_noting(&path, &kinds, &mut inputs).map(Box::new);
+            (inputs, loaded)
         };
-        let result = match self.read(load).await {
-            Some(Read::Loaded(_, Ok(loaded))) => self.apply(tree, *loaded).await,
-            Some(Read::Loaded(seen, Err(found))) => {
-                self.inputs = seen;
-                self.refuse(&found);
-                Some(ReloadResult::Refused)
+        let result = match self.reader.read(&under_way, load).await {
+            Ok((inputs, loaded)) => {
+                self.inputs = inputs;
+                match loaded {
+                    Ok(loaded) => self.apply(tree, api, *loaded).await,
+                    Err(found) => {
+                        self.refuse(&found);
+                        Some(ReloadResult::Refused)
+                    }
+                }
             }
-            Some(Read::Looked(_)) | None => {
-                tracing::error!("the config could not be read; the last good one goes on");
+            Err(error) => {
+                give_up(&self.path, &error);
                 Some(ReloadResult::Failed)
             }
         };
@@ -144,13 +135,13 @@ impl Reload {
         }
     }
 
-    async fn apply(&mut self, tree: &Handle, loaded: Loaded) -> Option<ReloadResult> {
-        self.inputs = loaded.inputs.clone();
-        logging::report(&loaded.warnings, self.fixed.telemetry.log);
+    async fn apply(&mut self, tree: &Handle, api: &Api, loaded: Loaded) -> Option<ReloadResult> {
+        logging::report(&loaded.warnings, self.fixed.log());
         let fixed = Fixed::of(&loaded);
         for section in self.fixed.differences(&fixed) {
             tracing::warn!(section, "changed, but is read at the start only: restart fsmd for it");
         }
+        api.wants(Wanted::of(&loaded.rendered));
         let receipt = tree.apply(loaded.root, loaded.global).await.ok()?;
         if receipt.is_empty() {
             tracing::info!(
@@ -165,7 +156,7 @@ impl Reload {
 
     /// People read it where they started the daemon; programs read the log and the metric.
     fn refuse(&self, found: &Diagnostics) {
-        logging::report(found, self.fixed.telemetry.log);
+        logging::report(found, self.fixed.log());
         let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
         tracing::error!(
             config = %self.path.display(),
@@ -174,6 +165,15 @@ impl Reload {
             "the config is refused and changes nothing; the last good one goes on"
         );
     }
+}
+
+fn give_up(config: &Path, error: &ReadError) {
+    let config = config.display();
+    tracing::error!(
+        %config,
+        %error,
+        "the config could not be read and changes nothing; the last good one goes on; SIGHUP tries again"
+    );
 }
 
 fn log(receipt: &ApplyReceipt) {

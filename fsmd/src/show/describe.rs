@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use fsm_core::Goal;
+
 use super::node::{Action, Children, Details};
 use super::paint::{Paint, symbol};
 use super::tree::one_line;
@@ -63,7 +65,11 @@ fn waits_for(node: &Details) -> Option<String> {
     if let Some(action) = node.action.as_ref().filter(|action| action.outcome.is_none()) {
         return Some(format!("its action `{}` to end", action.name));
     }
-    match (node.sort.as_deref(), entry.is_fine()) {
+    if entry.goal != Goal::Run {
+        // The reason says what keeps it from running, or what its end waits for.
+        return None;
+    }
+    match (node.sort.as_deref(), entry.healthy) {
         (_, true) => None,
         (Some("trying"), false) => Some("an observation that shows success".to_owned()),
         (_, false) if entry.invalid => Some("a config that can be used".to_owned()),
@@ -150,7 +156,7 @@ mod tests {
     fn details() -> Details {
         serde_json::from_value(serde_json::json!({
             "path": "/a/b", "kind": "connection", "depth": 1, "state": "Down", "phase": "degraded",
-            "reason": "no answer", "since": "2026-01-01T00:00:00.000Z", "goal": "run", "invalid": false,
+            "reason": "no answer", "since": "2026-01-01T00:00:00.000Z", "goal": "run", "healthy": false, "invalid": false,
             "stale": false, "circuit_open": false, "dynamic": false, "stopped_by": null, "acting": null,
             "sort": "passive", "starts": 1, "desired": 2, "observed_under": 2,
             "observed_at": "2026-01-01T00:00:59.000Z", "restarts": 0, "next_look": "2026-01-01T00:01:01.000Z",

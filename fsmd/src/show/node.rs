@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) reason: String,
     pub(crate) since: String,
     pub(crate) goal: Goal,
+    /// It is as it should be.
+    pub(crate) healthy: bool,
     pub(crate) invalid: bool,
     pub(crate) stale: bool,
     pub(crate) circuit_open: bool,
@@ -36,15 +38,6 @@ impl Entry {
             ("", false) => "(none yet)",
             (state, _) => state,
         }
-    }
-
-    pub(super) fn is_fine(&self) -> bool {
-        !self.invalid
-            && match (self.goal, self.phase) {
-                (_, Phase::Degraded) => false,
-                (Goal::Run, phase) => matches!(phase, Phase::Running | Phase::Completed),
-                (Goal::Stop | Goal::Remove, _) => true,
-            }
     }
 
     /// What stands beside the state.

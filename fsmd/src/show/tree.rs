@@ -49,7 +49,7 @@ fn lines(entries: &[Entry]) -> Vec<Line<'_>> {
         let below: usize = unwell.iter().skip(depth + 1).sum();
         unwell.truncate(depth + 1);
         unwell.resize(depth + 1, 0);
-        unwell[depth] += below + usize::from(!entry.is_fine());
+        unwell[depth] += below + usize::from(!entry.healthy);
         follows.resize(depth + 1, false);
         let mut branch = String::new();
         for follows in follows.iter().take(depth).skip(1) {
@@ -103,7 +103,7 @@ fn summary(entries: &[Entry]) -> String {
         *phases.entry(entry.phase).or_default() += 1;
     }
     let parts: Vec<String> = phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
-    let unwell = entries.iter().filter(|entry| !entry.is_fine()).count();
+    let unwell = entries.iter().filter(|entry| !entry.healthy).count();
     let end = if unwell == 0 { String::new() } else { format!("; {unwell} not well") };
     format!("{} nodes: {}{end}", entries.len(), parts.join(", "))
 }
@@ -119,10 +119,11 @@ mod tests {
 
     fn entry(path: &str, state: &str, phase: &str, reason: &str) -> Entry {
         let depth = path.matches('/').count() - 1;
+        let healthy = phase == "running";
         serde_json::from_value(serde_json::json!({
             "path": path, "kind": "demo", "depth": depth, "state": state, "phase": phase, "reason": reason,
-            "since": "2026-01-01T00:00:00.000Z", "goal": "run", "invalid": false, "stale": false,
-            "circuit_open": false, "dynamic": false, "stopped_by": null, "acting": null,
+            "since": "2026-01-01T00:00:00.000Z", "goal": "run", "healthy": healthy, "invalid": false,
+            "stale": false, "circuit_open": false, "dynamic": false, "stopped_by": null, "acting": null,
         }))
         .unwrap()
     }

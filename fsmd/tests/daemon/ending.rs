@@ -35,6 +35,47 @@ async fn a_second_signal_forces_what_does_not_stop_and_names_it() {
     assert!(said.contains("did not stop by themselves") && said.contains("\n  /edge/flood"), "{said}");
 }
 
+/// The config with a flow that rests.
+fn quiet() -> String {
+    FLOOD.replace("interval: 0s", "interval: 1h")
+}
+
+// spec: U-70, C-5
+#[tokio::test]
+async fn a_reload_that_hangs_delays_no_stop() {
+    let files = Files::new(&[("fsmd.yaml", &quiet())]);
+    let mut daemon = Daemon::start(&files.path("fsmd.yaml")).await;
+    daemon.ready().await;
+    let pipe = files.pipe("fsmd.yaml");
+    daemon.signal("HUP");
+    // Somebody reads it, and nobody writes: so it hangs.
+    let _silent = pipe.is_read().await;
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().await.code(), Some(0));
+    let said = daemon.said.join("\n");
+    assert!(said.contains("stopped") && !said.contains("does not answer"), "it did not wait: {said}");
+}
+
+// spec: C-5
+#[tokio::test]
+async fn a_file_that_does_not_answer_is_named_and_what_replaces_it_is_read() {
+    let config = quiet()
+        + "bridges:\n  - {for_each: {file: rows.csv}, name: \"b-{{ item.id }}\", read: {input: {generate: {}}, output: {drop: {}}}}\n";
+    let files = Files::new(&[("fsmd.yaml", &config), ("rows.csv", "id\n1\n")]);
+    let mut daemon = Daemon::start(&files.path("fsmd.yaml")).await;
+    daemon.ready().await;
+    let pipe = files.pipe("rows.csv");
+    let _silent = pipe.is_read().await;
+    let line = daemon.hears("does not answer").await;
+    assert!(line.contains("rows.csv"), "{line}");
+    daemon.until("/metrics", |a| a.body.contains("fsm_config_reload_total{result=\"failed\"} 1")).await;
+    daemon.ready().await;
+    files.write("rows.csv", "id\n1\n2\n");
+    daemon.hears("created=[/edge/b-2").await;
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().await.code(), Some(0));
+}
+
 // spec: C-2, U-1
 #[tokio::test]
 async fn an_address_in_use_is_named_and_nothing_is_started() {

@@ -5,6 +5,7 @@
 mod ending;
 mod proof;
 mod quickstart;
+mod ready;
 mod reload;
 mod rig;
 mod verbs;

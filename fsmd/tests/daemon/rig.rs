@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -69,6 +70,36 @@ impl Files {
     }
 }
 
+/// A pipe in the place of a file.
+pub(crate) struct Pipe(PathBuf);
+
+impl Files {
+    /// Puts a pipe in the place of a file, in one step.
+    pub(crate) fn pipe(&self, name: &str) -> Pipe {
+        let new = self.path(&format!(".{name}.pipe"));
+        assert!(Command::new("mkfifo").arg(&new).status().unwrap().success());
+        std::fs::rename(new, self.path(name)).unwrap();
+        Pipe(self.path(name))
+    }
+}
+
+impl Pipe {
+    /// Waits until somebody reads it, and gives its end to write to.
+    pub(crate) async fn is_read(&self) -> std::fs::File {
+        /// Of Linux: opening fails where it would wait for a reader.
+        const O_NONBLOCK: i32 = 0o4000;
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for _ in 0..PATIENCE.as_millis() / PACE.as_millis() {
+            pace.tick().await;
+            if let Ok(file) = std::fs::File::options().write(true).custom_flags(O_NONBLOCK).open(&self.0) {
+                return file;
+            }
+        }
+        panic!("nobody reads {}", self.0.display())
+    }
+}
+
 /// An answer of the API.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -92,7 +123,7 @@ pub(crate) struct Daemon {
     /// What it said so far on the standard error.
     pub(crate) said: Vec<String>,
     /// Held open and not read, when the test wants that.
-    _stdout: Option<std::process::ChildStdout>,
+    stdout: Option<std::process::ChildStdout>,
 }
 
 impl Daemon {
@@ -122,11 +153,16 @@ impl Daemon {
             false => (unbounded_channel().1, Some(stdout)),
         };
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut daemon = Self { child, address: nowhere, out, err, said: Vec::new(), _stdout: kept };
+        let mut daemon = Self { child, address: nowhere, out, err, said: Vec::new(), stdout: kept };
         let line = daemon.hears("/v1/tree").await;
         let rest = line.split("http://").nth(1).unwrap();
         daemon.address = rest.split('/').next().unwrap().parse().unwrap();
         daemon
+    }
+
+    /// Reads the standard output that nobody read so far.
+    pub(crate) fn drain(&mut self) {
+        self.out = lines(self.stdout.take().expect("it was not read"));
     }
 
     /// Waits for a line on the standard error that holds this text, after those heard before.

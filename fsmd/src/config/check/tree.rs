@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fsm_core::erase::{DynWorker, ErasedConfig};
 use fsm_core::{
     ChildConfig, ChildSpec, ChildrenSpecs, DeriveContext, Identity, Incarnation, NodeId, NodePath, Registry,
-    VariableBundle, Vars, merge,
+    StartWhen, Target, VariableBundle, Vars, merge,
 };
 use fsm_templating::{
     Diagnostic, Diagnostics, ForEach, Node, Place, Related, RenderContext, Row, ScalarTrace,
@@ -33,8 +33,14 @@ pub struct RenderedNode {
     pub path: NodePath,
     /// Its kind.
     pub kind: String,
-    /// Whether it will run.
+    /// Whether its spec lets it run.
     pub enabled: bool,
+    /// Whether it is to run: its spec lets it, and its desired state is to run.
+    #[serde(skip)]
+    pub(crate) runs: bool,
+    /// In which states of its parent it is to run.
+    #[serde(skip)]
+    pub(crate) start_when: StartWhen,
     /// Its config.
     #[serde(skip)]
     config: Arc<dyn ErasedConfig>,
@@ -207,8 +213,8 @@ impl<'a> Walk<'a> {
             internal: identity.internal(),
         };
         let derived = kind.derive(&config, &variables, &DeriveContext::new(&variables, None, &()));
-        let children = match derived {
-            Ok(desired) => desired.children_specs.unwrap_or_default(),
+        let (target, children) = match derived {
+            Ok(desired) => (desired.state, desired.children_specs.unwrap_or_default()),
             Err(error) => {
                 // The root's only mistake is a name that is there twice: with both places it was said before.
                 let said = origin.unit.is_none() && !self.known.is_empty();
@@ -222,6 +228,8 @@ impl<'a> Walk<'a> {
             path: path.clone(),
             kind: kind.kind().to_owned(),
             enabled: spec.enabled,
+            runs: spec.enabled && target == Target::Running,
+            start_when: spec.extras.as_ref().map(|extras| extras.start_when.clone()).unwrap_or_default(),
             config,
             variables,
         });
