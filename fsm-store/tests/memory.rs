@@ -22,4 +22,6 @@ impl Harness for Memory {
     }
 }
 
+// The rules of the conformance tests, one test each.
+// spec: H-1, H-2, H-3
 fsm_store::conformance_tests!(Memory);

@@ -131,6 +131,8 @@ pub struct Engine {
     known: IndexMap<NodePath, Known>,
     stopping: Option<leave::Stopping>,
     folds: crate::fold::Folds,
+    /// A tick took too long not long ago: until then each visit is timed, so that the slow one is known by name.
+    timed_until: Moment,
     /// The visited node and the wake-up it had booked before its visit.
     armed: (NodeId, Moment),
     /// Supervisors that the present tick went below.
@@ -216,6 +218,7 @@ impl Engine {
             known: IndexMap::new(),
             stopping: None,
             folds: crate::fold::Folds::default(),
+            timed_until: Moment::ZERO,
             armed: (NodeId::new(NONE, Incarnation::new(0)), Moment::FAR),
             spread: Vec::new(),
             report: TickReport::default(),
@@ -370,10 +373,12 @@ impl Engine {
         let mut at = 0;
         let mut before = stopwatch.nanos();
         let mut warm = 0;
+        // Reading the clock costs a third of a visit: siblings share one reading unless somebody is known to be slow.
+        let each = self.now < self.timed_until;
         while at < nodes.len() {
             let parent = self.arena.hot(nodes[at]).parent;
             let start = at;
-            while at < nodes.len() && self.arena.hot(nodes[at]).parent == parent {
+            while at < nodes.len() && self.arena.hot(nodes[at]).parent == parent && (at == start || !each) {
                 if at >= warm {
                     warm = (at + WARM).min(nodes.len());
                     self.warm(&nodes[at..warm]);
@@ -560,10 +565,13 @@ impl Engine {
         doubled.mul_f64(0.8 + 0.4 * self.chance(index, u64::from(failures))).min(cap)
     }
 
+    /// A tick that took too long is counted, and an event names the slowest node of it: in the first such tick the first of the
+    /// siblings that were slowest on average, from then on the very node (S-4).
     fn overrun(&mut self, slowest: u32) {
         let took = Duration::from_nanos(self.report.nanos);
         if took > self.config.tick_interval / 10 {
             self.meter.overrun();
+            self.timed_until = self.now + TIMED;
             if slowest != NONE && self.arena.hot(slowest).incarnation.get() != 0 {
                 self.emit(slowest, EventKind::TickOverrun { took });
             }
@@ -589,6 +597,8 @@ impl Engine {
 pub(crate) const BACK_OFF: Duration = Duration::from_secs(1);
 /// The end of that doubling.
 pub(crate) const BACK_OFF_CAP: Duration = Duration::from_secs(60);
+/// So long after a slow tick each visit is timed by itself.
+const TIMED: Duration = Duration::from_secs(60);
 /// Moves in a row without any new input but the state itself, after which a node waits one interval.
 pub(crate) const LIVELOCK_MOVES: u8 = 8;
 

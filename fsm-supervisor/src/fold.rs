@@ -175,7 +175,10 @@ mod tests {
     fn different_moves_of_one_node_are_different_events() {
         let mut folds = Folds::default();
         let mut go = |from, to| {
-            folds.pass(of(1, EventKind::StateTransition { from, to, phase: Phase::Running, reason: "".into() }))
+            folds.pass(of(
+                1,
+                EventKind::StateTransition { from, to, phase: Phase::Running, reason: "".into() },
+            ))
         };
         let passed = (0..5).filter(|_| go("A", "B").is_some() && go("B", "A").is_some()).count();
         assert_eq!(passed, 5);

@@ -10,7 +10,7 @@ use fsm_core::{
     Vars,
 };
 use fsm_executor::{EnqueueError, Executor, ExecutorEvent, Priority, Request};
-use fsm_metrics::Metrics;
+use fsm_metrics::{Metrics, ScopeId};
 use fsm_store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
@@ -35,6 +35,12 @@ struct Collecting {
     cancel: CancellationToken,
     /// Of a blocking one: whose thread it holds for as long as this can be upgraded.
     holds: Option<(NodePath, Weak<()>)>,
+}
+
+/// A blocking collection that nobody waits for any more.
+struct Leaked {
+    held: Weak<()>,
+    scope: ScopeId,
 }
 
 /// Measures the engine's own work on the machine's clock, also under paused time.
@@ -64,7 +70,7 @@ pub(crate) struct Drive {
     collecting: HashMap<NodeId, Collecting>,
     /// Blocking collections that nobody waits for any more, while they hold their thread: by path, since a new incarnation
     /// has to wait for them too.
-    leaked: HashMap<NodePath, Weak<()>>,
+    leaked: HashMap<NodePath, Leaked>,
     /// Paths of actions in flight; of abandoned ones until they end.
     acting: HashMap<NodeId, NodePath>,
     abandoned: HashMap<NodePath, NodeId>,
@@ -152,6 +158,7 @@ impl Drive {
             }
             self.tick(now);
         }
+        self.count_leaked();
         let stats = self.executor.stats();
         self.pool.record(stats.running, stats.waiting);
         self.engine.flush_metrics();
@@ -262,14 +269,13 @@ impl Drive {
         identity: &Identity,
         run: CollectRun,
     ) {
-        if self.leaked.get(&identity.path).is_some_and(|held| held.strong_count() > 0) {
+        if self.leaked.get(&identity.path).is_some_and(|leaked| leaked.held.strong_count() > 0) {
             // One collector per node (I8): while one holds its thread no other is started beside it.
             let taken = self.shared.clock.now();
             let result = Err(CollectFailure::Timeout(timeout));
             self.shared.inbox.put(Input::Observed { node, started, taken, generation, result });
             return;
         }
-        self.leaked.remove(&identity.path);
         let cancel = CancellationToken::new();
         let host = Arc::new(self.host(node, cancel.clone()));
         let shared = Arc::clone(&self.shared);
@@ -308,9 +314,24 @@ impl Drive {
     fn let_go(&mut self, node: NodeId) {
         let Some(collecting) = self.collecting.remove(&node) else { return };
         collecting.cancel.cancel();
-        if let Some((path, held)) = collecting.holds.filter(|(_, held)| held.strong_count() > 0) {
-            self.leaked.insert(path, held);
+        if let Some((path, held)) = collecting.holds.filter(|(_, held)| held.strong_count() > 0)
+            && let Some((scope, _)) = self.engine.scope(node)
+        {
+            self.engine.samples().collectors_leaked(scope, 1);
+            self.leaked.insert(path, Leaked { held, scope });
         }
+    }
+
+    /// Forgets collections that let go of their threads after all.
+    fn count_leaked(&mut self) {
+        let samples = self.engine.samples();
+        self.leaked.retain(|_, leaked| {
+            let held = leaked.held.strong_count() > 0;
+            if !held {
+                samples.collectors_leaked(leaked.scope, -1);
+            }
+            held
+        });
     }
 
     fn execute(

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fsm_core::erase::{DynDecision, DynStep, Slot, StateIndex};
-use fsm_core::{ChildrenView, Generation, Goal, Moment, Observation, Phase, Reason, SnapshotCore, Sort, Whoami};
+use fsm_core::{
+    ChildrenView, Generation, Goal, Moment, Observation, Phase, Reason, SnapshotCore, Sort, Whoami,
+};
 
 use super::flags::Flags;
 use super::{Engine, FLURRY_MOVES, LIVELOCK_MOVES};
@@ -219,7 +221,8 @@ impl Engine {
             failures: cold.failures,
             retry_after: self.not_before(index).filter(|at| *at > self.now),
             entered_at: cold.entered_at,
-            observation: observed.then(|| Observation::new(hot.started, hot.taken, self.observed_under(index))),
+            observation: observed
+                .then(|| Observation::new(hot.started, hot.taken, self.observed_under(index))),
             desired: cold.desired,
         };
         let answer = catch_unwind(AssertUnwindSafe(|| match question {

@@ -211,7 +211,9 @@ impl Engine {
         } else {
             let supervisor = self.arena.cold(hot.parent).supervisor.as_ref();
             let stays = supervisor.filter(|_| self.arena.hot(hot.parent).goal != Goal::Remove);
-            stays.and_then(|s| s.specs.get(cold.name().as_str()).or_else(|| s.dynamic.get(cold.name().as_str())))
+            stays.and_then(|s| {
+                s.specs.get(cold.name().as_str()).or_else(|| s.dynamic.get(cold.name().as_str()))
+            })
         };
         let declared = declared.filter(|spec| hot.slot != Slot::NONE && spec.kind == cold.spec.kind)?;
         Some(Arc::clone(if declared.fault.is_none() { declared } else { &cold.spec }))

@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use fsm_core::{
-    ActionContext, ActionError, ChildSpec, CollectContext, CollectError, Decision, DeriveContext, DeriveError,
-    DesiredState, NoAction, NodePath, Phase, Policy, PolicyOverride, Registry, Snapshot, Sort, State, StopSnapshot, UserSpec,
-    Vars, Worker, go, stay,
+    ActionContext, ActionError, ChildSpec, CollectContext, CollectError, Decision, DeriveContext,
+    DeriveError, DesiredState, NoAction, NodePath, Phase, Policy, PolicyOverride, Registry, Snapshot, Sort,
+    State, StopSnapshot, UserSpec, Vars, Worker, go, stay,
 };
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Command, DriverConfig, Handle, NodeView, start};
@@ -117,6 +117,7 @@ impl State<Looker> for LookerState {
 /// The tree of one looker, on the machine's clock: paused time stands still while a thread blocks.
 struct Lookout {
     handle: Handle,
+    metrics: fsm_metrics::Metrics,
     door: Arc<Door>,
 }
 
@@ -134,7 +135,7 @@ impl Lookout {
         policy.collect_timeout = Some(Duration::from_millis(100).into());
         let spec = ChildSpec::try_new("edge", "looker").unwrap().with_policy(policy);
         handle.apply(spec, Vars::new()).await.unwrap();
-        Self { handle, door }
+        Self { handle, metrics, door }
     }
 
     async fn until(&self, what: &str, condition: impl Fn(&NodeView, Traffic) -> bool) -> NodeView {
@@ -154,11 +155,12 @@ impl Lookout {
     }
 }
 
-// spec: I8, S-31, S-21
+// spec: I8, S-31, S-32, S-21
 #[tokio::test]
 async fn a_collector_that_holds_its_thread_has_none_beside_it() {
     let tree = Lookout::new().await;
-    let first = tree.until("it runs", |view, traffic| view.phase == Phase::Running && traffic.passed > 3).await;
+    let first =
+        tree.until("it runs", |view, traffic| view.phase == Phase::Running && traffic.passed > 3).await;
     tree.door.set(true);
     tree.until("its collector ran out of time", |view, traffic| {
         let error = view.collect_error.as_deref();
@@ -173,6 +175,8 @@ async fn a_collector_that_holds_its_thread_has_none_beside_it() {
     })
     .await;
     assert_eq!((tree.door.traffic().inside, tree.door.traffic().most), (1, 1));
+    let leaked = |n| format!("fsm_collectors_leaked{{supervisor_id=\"looker\",path=\"\"}} {n}\n");
+    assert!(tree.metrics.encode().contains(&leaked(1)), "{}", tree.metrics.encode());
     let passed = tree.door.traffic().passed;
     tree.door.set(false);
     tree.until("it looks again", |view, traffic| {
@@ -180,6 +184,7 @@ async fn a_collector_that_holds_its_thread_has_none_beside_it() {
     })
     .await;
     assert_eq!(tree.door.traffic().most, 1);
+    assert!(tree.metrics.encode().contains(&leaked(0)), "{}", tree.metrics.encode());
     assert_eq!(tree.handle.shutdown(Duration::from_secs(10)).await.unwrap().forced, []);
 }
 

@@ -18,9 +18,20 @@ pub(crate) struct Script {
     pub(crate) panic_in_next: AtomicBool,
     pub(crate) hang_in_collect: AtomicBool,
     pub(crate) hang_in_start: AtomicBool,
+    /// Collectors that hang at present.
+    pub(crate) hanging: AtomicU32,
     pub(crate) started: AtomicU32,
     pub(crate) cleaned_up: AtomicBool,
     pub(crate) panic_in_task: AtomicBool,
+}
+
+/// Counts down when it is dropped.
+struct Dropped<'a>(&'a AtomicU32);
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Misbehaves when its config names a sin and the script says so.
@@ -109,6 +120,8 @@ impl Worker for Rogue {
         cx: CollectContext<'_, Self>,
     ) -> Result<RogueObserved, CollectError> {
         if cx.config().sin == Some(Sin::HangInCollect) && self.0.hang_in_collect.load(Ordering::SeqCst) {
+            self.0.hanging.fetch_add(1, Ordering::SeqCst);
+            let _dropped = Dropped(&self.0.hanging);
             std::future::pending::<()>().await;
         }
         // Purity in `next` is not broken by this: the observation says whether to panic.

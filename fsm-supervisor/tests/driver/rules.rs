@@ -108,6 +108,58 @@ async fn a_hanging_collector_makes_its_node_stale_and_nobody_else() {
     tree.until("/edge/bad", |e| !e.stale && e.phase == Phase::Running).await;
 }
 
+// spec: I6 (a cancelled collector is dropped, at once)
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_collector_ends() {
+    let tree = Tree::new();
+    tree.apply(&[("bad", Some(Sin::HangInCollect))]).await;
+    tree.running("/edge/bad").await;
+    tree.script.hang_in_collect.store(true, Ordering::SeqCst);
+    while tree.script.hanging.load(Ordering::SeqCst) == 0 {
+        tree.handle.command(Command::Collect { path: path("/edge/bad") }).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let began = tokio::time::Instant::now();
+    tree.handle.command(Command::Stop { path: path("/edge/bad"), who: "test".into() }).await.unwrap();
+    tree.until("/edge/bad", |e| e.phase == Phase::Stopped).await;
+    while tree.script.hanging.load(Ordering::SeqCst) > 0 {
+        assert!(began.elapsed() < Duration::from_secs(5), "it hangs on");
+        // Under paused time a pause is a turn for every other task.
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+}
+
+// spec: S-32, M-3
+#[tokio::test(start_paused = true)]
+async fn collections_are_measured() {
+    let tree = Tree::new();
+    tree.apply(&[("bad", Some(Sin::HangInCollect))]).await;
+    tree.running("/edge/bad").await;
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tree.handle.get_fresh(&path("/edge/bad"), Duration::from_millis(900)).await.unwrap();
+    }
+    tree.script.hang_in_collect.store(true, Ordering::SeqCst);
+    tree.until("/edge/bad", |e| e.stale).await;
+    let mut events = tree.handle.events();
+    while !matches!(events.next().await.unwrap().kind, EventKind::CollectorRestarted { .. }) {}
+    let text = tree.metrics.encode();
+    let value = |series: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(series));
+        let line = line.unwrap_or_else(|| panic!("{series} is missing in\n{text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let labels = |more: &str| format!(r#"{{supervisor_id="rogue",path=""{more}}}"#);
+    let total =
+        |result| value(&format!("fsm_observation_total{}", labels(&format!(r#",result="{result}""#))));
+    assert!(total("changed") >= 1.0 && total("unchanged") >= 4.0 && total("timeout") >= 1.0, "{text}");
+    let all = value(&format!("fsm_observation_duration_seconds_count{}", labels("")));
+    assert_eq!(all, ["changed", "unchanged", "error", "timeout"].into_iter().map(total).sum::<f64>());
+    assert!(value(&format!("fsm_observation_age_seconds_count{}", labels(""))) >= 1.0);
+    assert_eq!(value(&format!("fsm_observation_stale_total{}", labels(""))), 1.0);
+    assert_eq!(value(&format!("fsm_collector_restarts_total{}", labels(""))), 1.0);
+}
+
 // spec: A-1, A-5, S-25
 #[tokio::test(start_paused = true)]
 async fn an_action_that_never_ends_delays_nobody_and_is_cancelled_on_stop() {

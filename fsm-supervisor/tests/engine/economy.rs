@@ -25,6 +25,32 @@ fn when_nothing_changed_nothing_is_evaluated_whatever_time_passes() {
     assert!(rig.events.is_empty() && rig.changes.is_empty());
 }
 
+// spec: S-4
+#[test]
+fn a_slow_tick_is_counted_and_its_slowest_node_is_named() {
+    let mut rig = Rig::settled(&hundred());
+    let slow = |rig: &mut Rig, takes| {
+        rig.forget();
+        for n in 0..10 {
+            world::thing(&format!("/r/g3/u{n}"), |thing| thing.healthy = !thing.healthy);
+        }
+        world::thing("/r/g3/u7", |thing| thing.asking_takes = takes);
+        rig.run(secs(2));
+        let told = |event: &fsm_supervisor::Event| {
+            let EventKind::TickOverrun { took } = event.kind else { return None };
+            Some((event.path.to_string(), took))
+        };
+        rig.events.iter().filter_map(told).collect::<Vec<_>>()
+    };
+    // A tenth of the interval, one second, is not yet too long.
+    assert_eq!(slow(&mut rig, ms(100)), []);
+    let mut told = slow(&mut rig, ms(101)).into_iter();
+    let (first, took) = told.next().expect("a tick took too long");
+    assert!(first.starts_with("/r/g3/") && took == ms(101), "{first} {took:?}");
+    let rest: Vec<_> = told.chain(slow(&mut rig, ms(101))).collect();
+    assert!(rest.len() >= 2 && rest.iter().all(|(path, _)| path == "/r/g3/u7"), "{rest:?}");
+}
+
 // design §4, P2
 #[test]
 fn what_changed_is_evaluated_once_and_only_its_parents_are_visited() {

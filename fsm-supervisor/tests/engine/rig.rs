@@ -202,7 +202,7 @@ impl Rig {
     /// One tick, its effects, and the invariants.
     pub(crate) fn tick(&mut self) {
         let mut effects = Effects::new();
-        let report = self.engine.tick(self.now, &mut effects, &());
+        let report = self.engine.tick(self.now, &mut effects, &world::Worked);
         self.evaluated += report.evaluated;
         self.visited += report.visited;
         self.ticks += 1;

@@ -69,6 +69,8 @@ pub(crate) struct Thing {
     /// The pure method that panics.
     pub(crate) panics_in: Option<&'static str>,
     pub(crate) derive_fails: Option<&'static str>,
+    /// How long each of its pure methods holds up the tick.
+    pub(crate) asking_takes: Duration,
     /// Actions that took effect.
     pub(crate) starts: u32,
     pub(crate) stops: u32,
@@ -91,6 +93,7 @@ impl Default for Thing {
             unstoppable: false,
             panics_in: None,
             derive_fails: None,
+            asking_takes: Duration::ZERO,
             starts: 0,
             stops: 0,
         }
@@ -107,6 +110,8 @@ struct World {
     /// Whether the last `stop` was asked with an observation.
     stop_saw: BTreeMap<String, bool>,
     done: Vec<(String, &'static str)>,
+    /// What pure methods took in all.
+    worked: Duration,
     liar: Option<String>,
 }
 
@@ -144,9 +149,19 @@ pub(crate) fn thing<T>(path: &str, work: impl FnOnce(&mut Thing) -> T) -> T {
 pub(crate) fn asked(path: &str, method: &'static str) {
     let panics = with(|world| {
         *world.asked.entry((path.into(), method)).or_default() += 1;
+        world.worked += world.things.get(path).map_or(Duration::ZERO, |thing| thing.asking_takes);
         world.things.get(path).is_some_and(|thing| thing.panics_in == Some(method))
     });
     assert!(!panics, "scripted panic in {method} of {path}");
+}
+
+/// Shows how long the pure methods of all things took.
+pub(crate) struct Worked;
+
+impl fsm_supervisor::Stopwatch for Worked {
+    fn nanos(&self) -> u64 {
+        with(|world| world.worked.as_nanos() as u64)
+    }
 }
 
 /// From now on the pure methods of a path answer differently each time.
