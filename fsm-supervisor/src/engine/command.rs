@@ -142,7 +142,7 @@ impl Engine {
                 if self.arena.cold(child).spec.kind != typed.kind
                     || self.needs_restart(&typed, &self.arena.cold(child).spec) =>
             {
-                self.leave(child);
+                self.start_over(child);
             }
             Some(child) => {
                 self.update(child, typed);

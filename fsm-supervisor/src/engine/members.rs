@@ -390,7 +390,7 @@ impl Engine {
 
     /// Its spec changed where a living node can't follow: it leaves, and comes back under the new one. As a new incarnation
     /// if it is of the same kind, so that children added at run time come back with it (S-19); otherwise as another node.
-    fn start_over(&mut self, index: u32) {
+    pub(super) fn start_over(&mut self, index: u32) {
         self.forgive(index);
         self.arena.hot_mut(index).flags.set(Flags::RESTARTING);
         self.leave(index);
