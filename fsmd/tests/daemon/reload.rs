@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::rig::{Daemon, Files};
@@ -22,11 +23,14 @@ bridges:
     template: device
     variables: {level: "{{ item.level }}"}
 "#;
-const ROWS: usize = 50;
+/// A plant.
+const MANY: usize = 1_000;
+/// Enough to tell one from the others.
+const FEW: usize = 20;
 
-fn rows(change: impl Fn(usize) -> Option<String>) -> String {
+fn rows(number: usize, change: impl Fn(usize) -> Option<String>) -> String {
     let mut csv = "id,level\n".to_owned();
-    for id in 1..=ROWS {
+    for id in 1..=number {
         if let Some(row) = change(id) {
             csv.push_str(&row);
             csv.push('\n');
@@ -39,76 +43,119 @@ fn same(id: usize) -> Option<String> {
     Some(format!("{id},{id}"))
 }
 
-/// What a change would show in: the life, the desired state, the starts and the variables of every node.
-async fn nodes(daemon: &Daemon) -> BTreeMap<String, [Value; 4]> {
-    let tree = daemon.get("/v1/tree").await.json();
-    let mut nodes = BTreeMap::new();
-    for entry in tree.as_array().unwrap() {
-        let path = entry["path"].as_str().unwrap();
-        let node = daemon.get(&format!("/v1/nodes{path}")).await.json();
-        nodes.insert(
-            path.to_owned(),
-            ["incarnation", "desired", "starts", "variables"].map(|key| node[key].clone()),
-        );
-    }
-    nodes
+/// What a change of a node would show in: its life, its desired state, its starts and its variables.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Node {
+    path: String,
+    incarnation: u64,
+    desired: u64,
+    starts: u64,
+    variables: Value,
+    state: String,
+    since: String,
 }
 
-/// The paths that differ.
-fn touched(before: &BTreeMap<String, [Value; 4]>, after: &BTreeMap<String, [Value; 4]>) -> Vec<String> {
+type Nodes = BTreeMap<String, Node>;
+
+/// All nodes of the tree.
+async fn nodes(daemon: &Daemon) -> Nodes {
+    let tree = daemon.get("/v1/tree").await.json();
+    let paths = tree.as_array().unwrap().iter().map(|e| format!("/v1/nodes{}", e["path"].as_str().unwrap()));
+    let nodes: Vec<Node> = daemon.get_all(paths).await;
+    nodes.into_iter().map(|node| (node.path.clone(), node)).collect()
+}
+
+/// How often children were changed so far, and how often templates were rendered for it, by kind of the parent.
+async fn counters(daemon: &Daemon) -> BTreeMap<String, u64> {
+    let text = daemon.get("/metrics").await.body;
+    let counted = text.lines().filter_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        let wanted = ["fsm_children_changed_total", "fsm_template_rendering_duration_seconds_count"];
+        wanted.iter().any(|wanted| name.starts_with(wanted)).then(|| Some((name, value.parse().ok()?)))?
+    });
+    counted
+        .map(|(name, value)| (name.replace("supervisor_id=", "").replace(",path=\"\"", ""), value))
+        .collect()
+}
+
+/// What was counted in between.
+fn moved(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
+    let moved = after.iter().map(|(name, value)| (name, value - before.get(name).copied().unwrap_or(0)));
+    moved.filter(|(_, by)| *by > 0).map(|(name, by)| format!("{name} {by}")).collect()
+}
+
+/// The paths of those that differ, came or went.
+fn touched(before: &Nodes, after: &Nodes) -> Vec<String> {
     let paths = before.keys().chain(after.keys().filter(|path| !before.contains_key(*path)));
     paths.filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
 }
 
-async fn started() -> (Files, Daemon) {
-    let files = Files::new(&[("fsmd.yaml", CONFIG), ("devices.csv", &rows(same))]);
+async fn started(number: usize) -> (Files, Daemon) {
+    let files = Files::new(&[("fsmd.yaml", CONFIG), ("devices.csv", &rows(number, same))]);
     let daemon = Daemon::start(&files.path("fsmd.yaml")).await;
     daemon.ready().await;
     (files, daemon)
 }
 
-// spec: C-5, T-9
+// spec: C-5, T-1, T-9, S-11
 #[tokio::test]
 async fn a_changed_row_touches_its_bridge_and_a_removed_row_takes_its_own_away() {
-    let (files, mut daemon) = started().await;
+    let (files, mut daemon) = started(MANY).await;
     let before = nodes(&daemon).await;
-    assert_eq!(before.len(), 1 + 2 * ROWS);
+    assert_eq!(before.len(), 1 + 2 * MANY);
+    let counted = counters(&daemon).await;
 
-    files.write("devices.csv", &rows(|id| if id == 7 { Some("7,700".into()) } else { same(id) }));
+    files.write("devices.csv", &rows(MANY, |id| if id == 7 { Some("7,700".into()) } else { same(id) }));
     let line = daemon.hears("reloaded").await;
-    assert!(line.contains("/edge/dev-7/read") && !line.contains("/edge/dev-8"), "{line}");
+    assert!(line.contains("updated=[/edge, /edge/dev-7, /edge/dev-7/read]"), "{line}");
     daemon.ready().await;
-    let changed = nodes(&daemon).await;
-    assert_eq!(touched(&before, &changed), ["/edge", "/edge/dev-7", "/edge/dev-7/read"]);
-    let incarnation = |nodes: &BTreeMap<String, [Value; 4]>, path: &str| nodes[path][0].clone();
-    for path in ["/edge", "/edge/dev-7", "/edge/dev-7/read"] {
-        assert_eq!(incarnation(&before, path), incarnation(&changed, path), "{path} changed in place");
-    }
     let read = daemon.get("/v1/nodes/edge/dev-7/read").await.json();
     assert_eq!(read["config"]["input"]["generate"]["payload"]["json"]["level"], "700");
+    let updated = counters(&daemon).await;
+    assert_eq!(
+        moved(&counted, &updated),
+        [
+            "fsm_children_changed_total{\"application\",change=\"updated\"} 1",
+            "fsm_children_changed_total{\"bridge\",change=\"updated\"} 1",
+            // The name and the variables of the row, then the bridge's template: nobody else's.
+            "fsm_template_rendering_duration_seconds_count{\"application\",status=\"success\"} 2",
+            "fsm_template_rendering_duration_seconds_count{\"bridge\",status=\"success\"} 1",
+        ]
+    );
 
     files.write(
         "devices.csv",
-        &rows(|id| match id {
+        &rows(MANY, |id| match id {
             7 => Some("7,700".into()),
             20 => None,
             id => same(id),
         }),
     );
-    daemon.hears("reloaded").await;
+    let line = daemon.hears("reloaded").await;
+    assert!(line.contains("created=[] ") && line.contains("leaving=[/edge/dev-20]"), "{line}");
     daemon.until("/v1/nodes/edge/dev-20", |answer| answer.status == 404).await;
-    let removed = nodes(&daemon).await;
-    assert_eq!(touched(&changed, &removed), ["/edge", "/edge/dev-20", "/edge/dev-20/read"]);
+    let removals = "fsm_children_changed_total{\"application\",change=\"removed\"} 1";
+    assert_eq!(moved(&updated, &counters(&daemon).await), [removals], "nothing is rendered for it");
+
+    let after = nodes(&daemon).await;
+    let gone = ["/edge/dev-20", "/edge/dev-20/read"];
+    let changed = ["/edge", "/edge/dev-7", "/edge/dev-7/read"];
+    assert_eq!(touched(&before, &after), [changed[0], gone[0], gone[1], changed[1], changed[2]]);
+    for path in changed {
+        assert_eq!(before[path].incarnation, after[path].incarnation, "{path} changed in place");
+    }
+    assert!(gone.iter().all(|path| !after.contains_key(*path)), "{gone:?}");
 }
 
 // spec: C-5, T-5
 #[tokio::test]
 async fn a_broken_row_changes_nothing_is_reported_with_its_place_and_can_be_mended() {
-    let (files, mut daemon) = started().await;
+    let (files, mut daemon) = started(MANY).await;
     let before = nodes(&daemon).await;
+    let counted = counters(&daemon).await;
     files.write(
         "devices.csv",
-        &rows(|id| match id {
+        &rows(MANY, |id| match id {
             3 => Some("3,three".into()),
             4 => None,
             id => same(id),
@@ -117,13 +164,14 @@ async fn a_broken_row_changes_nothing_is_reported_with_its_place_and_can_be_mend
     daemon.hears("the config is refused").await;
     let said = daemon.said.join("\n");
     assert!(said.contains("devices.csv:4"), "names the file and the row: {said}");
-    assert!(said.contains("level"), "names the variable: {said}");
-    assert_eq!(touched(&before, &nodes(&daemon).await), [""; 0]);
+    assert!(said.contains("dev-3"), "names the bridge: {said}");
+    assert!(said.contains("`level`"), "names the variable: {said}");
+    assert_eq!(moved(&counted, &counters(&daemon).await), [""; 0]);
     let metrics =
         daemon.until("/metrics", |a| a.body.contains("fsm_config_reload_total{result=\"refused\"} 1")).await;
     assert!(!metrics.body.contains("fsm_config_reload_total{result=\"applied\"} 1"), "{}", metrics.body);
 
-    files.write("devices.csv", &rows(same));
+    files.write("devices.csv", &rows(MANY, same));
     daemon.hears("no node was touched").await;
     assert_eq!(touched(&before, &nodes(&daemon).await), [""; 0]);
     let metrics = daemon.get("/metrics").await.body;
@@ -137,7 +185,7 @@ async fn a_link_that_is_pointed_elsewhere_is_a_change() {
         "  - for_each",
         "  - {name: extra, template: device, variables: {level: \"1\"}}\n  - for_each",
     );
-    let files = Files::new(&[("one.yaml", CONFIG), ("two.yaml", &other), ("devices.csv", &rows(same))]);
+    let files = Files::new(&[("one.yaml", CONFIG), ("two.yaml", &other), ("devices.csv", &rows(FEW, same))]);
     let link = |to: &str| {
         let new = files.path("new");
         std::os::unix::fs::symlink(files.path(to), &new).unwrap();
@@ -154,7 +202,7 @@ async fn a_link_that_is_pointed_elsewhere_is_a_change() {
 // spec: C-5
 #[tokio::test]
 async fn a_comment_or_a_signal_alone_does_nothing() {
-    let (files, mut daemon) = started().await;
+    let (files, mut daemon) = started(FEW).await;
     let before = nodes(&daemon).await;
     files.write("fsmd.yaml", &format!("# a comment\n{CONFIG}\n"));
     let line = daemon.hears("no node was touched").await;
@@ -168,7 +216,7 @@ async fn a_comment_or_a_signal_alone_does_nothing() {
 // spec: C-5
 #[tokio::test]
 async fn a_signal_reloads_and_what_needs_a_restart_is_said() {
-    let (files, mut daemon) = started().await;
+    let (files, mut daemon) = started(FEW).await;
     let config =
         CONFIG.replace("agent: {name: edge}", "agent: {name: edge}\nsupervision: {shutdown_timeout: 7s}");
     let config = config.replace(

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -205,6 +206,36 @@ impl Daemon {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    /// Asks for many things over one connection, one after the other.
+    pub(crate) async fn get_all<T: DeserializeOwned>(&self, paths: impl Iterator<Item = String>) -> Vec<T> {
+        let mut stream = BufStream::new(TcpStream::connect(self.address).await.unwrap());
+        let mut answers = Vec::new();
+        for path in paths {
+            let exchange = async {
+                let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+                stream.write_all(request.as_bytes()).await?;
+                stream.flush().await?;
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).await?;
+                    match line.trim_end().split_once(": ") {
+                        Some(("content-length", number)) => length = number.parse().unwrap(),
+                        None if line.trim_end().is_empty() => break,
+                        Some(_) | None => {}
+                    }
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).await?;
+                Ok::<_, std::io::Error>(body)
+            };
+            let body = timeout(PATIENCE, exchange).await.unwrap();
+            let body = body.unwrap_or_else(|error| panic!("{path}: {error}"));
+            answers.push(serde_json::from_slice(&body).unwrap());
+        }
+        answers
     }
 
     /// Asks until the answer is as wanted.
