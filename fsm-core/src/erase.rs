@@ -187,8 +187,15 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
     fn set_config(&mut self, slot: Slot, config: &Arc<dyn ErasedConfig>);
     /// The config to reach.
     fn config(&self, slot: Slot) -> Arc<dyn ErasedConfig>;
-    /// Asks the state for its next step. The cell must hold an observation.
-    fn next(&self, slot: Slot, state: StateIndex, core: &SnapshotCore<'_>) -> DynDecision;
+    /// Asks the state for its next step. The cell must hold an observation. None when it stays and its reason is `before`, as
+    /// most do: moving a decision from hand to hand costs more than making one.
+    fn next(
+        &self,
+        slot: Slot,
+        state: StateIndex,
+        core: &SnapshotCore<'_>,
+        before: Option<&Reason>,
+    ) -> Option<DynDecision>;
     /// Asks the state how to stop, with or without the observation.
     fn stop(
         &self,

@@ -68,6 +68,21 @@ pub enum Input {
     Command(Command),
 }
 
+impl Input {
+    /// The node that it is about, if it is about one.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Observed { node, .. }
+            | Self::Pushed { node, .. }
+            | Self::ActionStarted { node, .. }
+            | Self::ActionEnded { node, .. }
+            | Self::ActionRefused { node, .. } => Some(*node),
+            Self::Root { .. } | Self::Command(_) => None,
+        }
+    }
+}
+
 /// Why a collection gave nothing.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use fsm_core::erase::{DynWorker, StateIndex};
-use fsm_core::{DeriveErrorKind, NodePath, Phase};
+use fsm_core::{DeriveErrorKind, Moment, NodePath, Phase};
 use fsm_metrics::{
     ChildChange, ChildHealth, Circuit, Kind, KindShape, Metrics, MetricsError, Moved, ObservationResult,
     PanicPlace, PanicType, ReconcileResult, RestartCause, ScopeId, TickBatch,
@@ -158,8 +158,10 @@ impl Meter {
         self.batch.observed(scope, result, took);
     }
 
-    pub(crate) fn observation_used(&mut self, scope: ScopeId, age: Duration) {
-        self.batch.observation_used(scope, age);
+    pub(crate) fn observation_used(&mut self, scope: ScopeId, now: Moment, taken: Moment) {
+        if scope != ScopeId::NOWHERE {
+            self.batch.observation_used(scope, now.since(taken));
+        }
     }
 
     pub(crate) fn stale(&mut self, scope: ScopeId) {

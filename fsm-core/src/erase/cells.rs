@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError, Job,
-    MetricSpec, Observed, Policy, RequestError, Snapshot, SnapshotCore, State, Step, StopSnapshot, UserSpec,
+    MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State, Step, StopSnapshot, UserSpec,
     VariableBundle, Worker,
 };
 
@@ -181,11 +181,21 @@ impl<W: Worker> DynWorker for Cells<W> {
         Arc::clone(&self.cell(slot).config) as Arc<dyn ErasedConfig>
     }
 
-    fn next(&self, slot: Slot, state: StateIndex, core: &SnapshotCore<'_>) -> DynDecision {
+    fn next(
+        &self,
+        slot: Slot,
+        state: StateIndex,
+        core: &SnapshotCore<'_>,
+        before: Option<&Reason>,
+    ) -> Option<DynDecision> {
         let cell = self.cell(slot);
         let observed = cell.observed.as_ref().expect("the engine asks `next` only with an observation (S-5)");
         let snapshot = Snapshot::<W>::new(core, &cell.config, observed);
-        Self::erase(W::State::ALL[state.get()].next(&snapshot))
+        let decision = W::State::ALL[state.get()].next(&snapshot);
+        if matches!(decision.step(), Step::Stay) && before == Some(decision.reason()) {
+            return None;
+        }
+        Some(Self::erase(decision))
     }
 
     fn stop(

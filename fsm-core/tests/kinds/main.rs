@@ -162,10 +162,10 @@ fn decisions_come_through_without_their_type() {
     assert_eq!(states, ["Closed", "Opening", "Open"]);
     door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.0 }));
     let (_, closed) = door.insert(&door.config(slot), &VariableBundle::default());
-    let decision = ask(|core| door.next(slot, closed, core));
+    let decision = ask(|core| door.next(slot, closed, core, None)).unwrap();
     let DynStep::Move(opening) = decision.step else { panic!("moves") };
     assert_eq!((opening.get(), decision.reason.to_string().as_str()), (1, "told to run"));
-    let DynStep::Act(push) = ask(|core| door.next(slot, opening, core)).step else { panic!("acts") };
+    let DynStep::Act(push) = ask(|core| door.next(slot, opening, core, None)).unwrap().step else { panic!("acts") };
     assert_eq!((push.name(), push.describe().as_str()), ("push", "Push"));
     assert!(matches!(ask(|core| door.stop(slot, opening, core, true)).step, DynStep::Move(_)));
     assert!(matches!(ask(|core| door.stop(slot, closed, core, false)).step, DynStep::Remove));
@@ -224,11 +224,13 @@ fn a_monitor_judges_what_it_polls() {
     };
     disk.accept(slot, seen);
     assert_eq!(disk.observed(slot).unwrap().to_value()["value"], json!(3));
-    let decision = ask(|core| disk.next(slot, stopped, core));
+    let decision = ask(|core| disk.next(slot, stopped, core, None)).unwrap();
     let DynStep::Move(degraded) = decision.step else { panic!("moves") };
     assert_eq!(disk.states()[degraded.get()].phase, Phase::Degraded);
     assert_eq!(decision.reason.to_string(), "only 3 GiB free");
-    let stays = ask(|core| disk.next(slot, degraded, core));
+    let stays = ask(|core| disk.next(slot, degraded, core, None)).unwrap();
+    let again = ask(|core| disk.next(slot, degraded, core, Some(&stays.reason)));
+    assert!(again.is_none(), "to stay for the same reason is no news");
     assert!(matches!(stays.step, DynStep::Stay), "asked twice it stays");
     assert!(matches!(ask(|core| disk.stop(slot, degraded, core, true)).step, DynStep::Move(_)));
     assert!(matches!(ask(|core| disk.stop(slot, stopped, core, false)).step, DynStep::Stay));

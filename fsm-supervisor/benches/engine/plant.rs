@@ -205,15 +205,20 @@ impl Plant {
         }
         assert!(self.collecting.len() >= nodes.len(), "all are looked at each second");
         let start = thread_cpu_time();
-        for (node, started, generation) in &self.collecting {
-            let input = Input::Observed {
+        // In bundles, as the driver takes them.
+        let mut bundle = Vec::with_capacity(32);
+        for collected in self.collecting.chunks(32) {
+            bundle.extend(collected.iter().map(|(node, started, generation)| Input::Observed {
                 node: *node,
                 started: *started,
                 taken: self.now,
                 generation: *generation,
                 result: Ok(Collected::Same),
-            };
-            self.engine.handle(input, self.now).expect("a good input");
+            }));
+            self.engine.foresee(&bundle);
+            for input in bundle.drain(..) {
+                self.engine.handle(input, self.now).expect("a good input");
+            }
         }
         nanos_since(start)
     }

@@ -182,7 +182,7 @@ impl Engine {
         self.report.evaluated += 1;
         let hot = self.arena.hot(index);
         if hot.flags.has(Flags::OBSERVED) {
-            self.meter.observation_used(hot.scope, self.now.since(hot.taken));
+            self.meter.observation_used(hot.scope, self.now, hot.taken);
         }
         let (answer, wake) = self.question(index, question);
         match answer {
@@ -190,7 +190,10 @@ impl Engine {
                 if let Some(wake) = wake {
                     self.wake_by(index, wake);
                 }
-                self.apply(index, decision, question);
+                self.arena.hot_mut(index).flags.clear(Flags::HELD);
+                if let Some(decision) = decision {
+                    self.apply(index, decision, question);
+                }
             }
             Err(panic) => {
                 let place = if question == Question::Next { "next" } else { "stop" };
@@ -199,12 +202,12 @@ impl Engine {
         }
     }
 
-    /// One question to the worker's state. Pure: nothing of the engine changes.
+    /// One question to the worker's state; no decision when it stays for the same reason. Pure: nothing of the engine changes.
     fn question(
         &self,
         index: u32,
         question: Question,
-    ) -> (Result<DynDecision, Box<dyn std::any::Any + Send>>, Option<Moment>) {
+    ) -> (Result<Option<DynDecision>, Box<dyn std::any::Any + Send>>, Option<Moment>) {
         let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
         let kind = &self.kinds[hot.kind as usize];
         let family = self.family(index);
@@ -225,9 +228,13 @@ impl Engine {
                 .then(|| Observation::new(hot.started, hot.taken, self.observed_under(index))),
             desired: cold.desired,
         };
+        // What is wrong with a spec stands in the place of the state's reason.
+        let before = (!hot.flags.has(Flags::INVALID)).then_some(&cold.reason);
         let answer = catch_unwind(AssertUnwindSafe(|| match question {
-            Question::Next => kind.next(hot.slot, hot.state, &core),
-            Question::Stop { with_observation } => kind.stop(hot.slot, hot.state, &core, with_observation),
+            Question::Next => kind.next(hot.slot, hot.state, &core, before),
+            Question::Stop { with_observation } => {
+                Some(kind.stop(hot.slot, hot.state, &core, with_observation))
+            }
         }));
         (answer, core.wake.get())
     }
@@ -240,7 +247,6 @@ impl Engine {
     }
 
     fn apply(&mut self, index: u32, decision: DynDecision, question: Question) {
-        self.arena.hot_mut(index).flags.clear(Flags::HELD);
         let DynDecision { step, reason } = decision;
         match step {
             DynStep::Stay => self.stay(index, reason),
@@ -442,7 +448,7 @@ impl Engine {
             return;
         }
         let (answer, _) = self.question(index, Question::Next);
-        let Ok(decision) = answer else { return };
+        let Ok(Some(decision)) = answer else { return };
         let moved = match decision.step {
             DynStep::Move(state) => state != self.arena.hot(index).state,
             DynStep::Stay | DynStep::Act(_) => false,

@@ -74,6 +74,8 @@ impl Flags {
         OWN_POLICY = 29,
         /// It observes something.
         OBSERVES = 30,
+        /// The bounds of freshness changed: `trouble.fresh_at` says which timer counts.
+        FRESH_MOVED = 31,
     }
 
     /// What follows from the spec, and so outlives an incarnation.

@@ -293,6 +293,7 @@ impl Engine {
     /// Other bounds of freshness apply from now on: the timer that is armed would be too late, or too early.
     pub(super) fn check_fresh_anew(&mut self, index: u32) {
         if self.arena.hot(index).flags.has(Flags::FRESH_ARMED) {
+            self.arena.hot_mut(index).flags.set(Flags::FRESH_MOVED);
             self.arena.cold_mut(index).trouble.get_or_insert_default().fresh_at = Some(self.now);
             self.check_fresh(index);
         }
@@ -300,16 +301,20 @@ impl Engine {
 
     /// A freshness timer fired. Only where the bounds of freshness changed may another one have taken its place.
     pub(super) fn fresh_due(&mut self, index: u32, at: Moment) {
-        let newest = self.arena.cold(index).trouble.as_ref().and_then(|t| t.fresh_at);
-        if newest.is_none_or(|newest| newest == at) {
+        let is_newest = |newest: Moment| newest == at;
+        if !self.arena.hot(index).flags.has(Flags::FRESH_MOVED)
+            || self.arena.cold(index).trouble.as_ref().and_then(|t| t.fresh_at).is_none_or(is_newest)
+        {
             self.check_fresh(index);
         }
     }
 
     fn arm_fresh(&mut self, index: u32, at: Moment) {
         let node = self.arena.id(index);
-        if let Some(newest) = self.arena.cold_mut(index).trouble.as_mut().and_then(|t| t.fresh_at.as_mut()) {
-            *newest = at;
+        if self.arena.hot(index).flags.has(Flags::FRESH_MOVED)
+            && let Some(trouble) = &mut self.arena.cold_mut(index).trouble
+        {
+            trouble.fresh_at = Some(at);
         }
         self.wheel.arm(at, node, Timer::Fresh);
     }
