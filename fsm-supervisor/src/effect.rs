@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fsm_core::erase::{ActionRun, CollectRun, ErasedConfig, ErasedObserved};
 use fsm_core::{
-    ActionId, ActionPolicy, CauseId, Generation, Identity, Incarnation, Moment, NodeId, NodePath, Phase,
-    Reason,
+    ActionId, ActionPolicy, CauseId, ChildSpec, Generation, Identity, Incarnation, Moment, NodeId, NodePath,
+    Phase, Reason,
 };
 
 use crate::event::Event;
@@ -121,6 +121,11 @@ pub enum What {
     Override {
         /// Who set it; none when cleared.
         stopped_by: Option<Arc<str>>,
+    },
+    /// A child was added, changed or removed at run time: those that there are now (S-19).
+    Dynamic {
+        /// As they were given.
+        children: Vec<Arc<ChildSpec>>,
     },
     /// The node left the tree.
     Removed,

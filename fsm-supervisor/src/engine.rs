@@ -128,7 +128,7 @@ pub struct Engine {
     next_action: ActionId,
     cause: CauseId,
     /// What is remembered of paths that are not in the tree at present; bounded.
-    known: IndexMap<NodePath, Known>,
+    known: IndexMap<NodePath, Remembered>,
     stopping: Option<leave::Stopping>,
     folds: crate::fold::Folds,
     /// A tick took too long not long ago: until then each visit is timed, so that the slow one is known by name.
@@ -157,12 +157,18 @@ pub enum Touched {
     Leaving,
 }
 
-/// What outlives the incarnations of a path.
-#[derive(Debug, Clone)]
-struct Known {
-    starts: u32,
-    created_at: u64,
-    stopped_by: Option<Arc<str>>,
+/// What outlives the incarnations of a path, and the process when a store keeps it ([`Engine::restore`]).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// Incarnations so far.
+    pub starts: u32,
+    /// When the path was first known, in milliseconds since 1970 UTC.
+    pub created_at: u64,
+    /// Told to stop by this operator (S-26).
+    pub stopped_by: Option<Arc<str>>,
+    /// Children added at run time (S-19).
+    pub dynamic: Vec<Arc<ChildSpec>>,
 }
 
 impl Engine {
@@ -226,6 +232,11 @@ impl Engine {
             touched: None,
             pending: Vec::new(),
         }
+    }
+
+    /// Gives back what a store kept of a path before its node is created: to be called before the first root.
+    pub fn restore(&mut self, path: NodePath, what: Remembered) {
+        self.known.insert(path, what);
     }
 
     /// Takes what reached the tree. Cheap: it marks nodes as due; the tick does the work. A late message is dropped.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use fsm_core::{ActionReport, Incarnation, NodeId, NodePath, Outcome};
+use fsm_core::{ActionReport, ChildSpec, Incarnation, NodeId, NodePath, Outcome};
 use fsm_executor::{ActionRef, ExecutorObserver};
 use fsm_metrics::{ActionMetrics, Metrics, PoolMetrics, StoreMetrics, StoreRole};
 use fsm_store::{Batch, DocumentId, Expected, Store, Timestamp, WriteError};
@@ -164,6 +164,7 @@ struct Pending {
     observed: Option<Arc<dyn fsm_core::erase::ErasedObserved>>,
     state: Option<Value>,
     stopped_by: Option<Option<Arc<str>>>,
+    dynamic: Option<Vec<Arc<ChildSpec>>>,
     removed: bool,
 }
 
@@ -233,6 +234,7 @@ impl Pending {
                 self.state = Some(json!({"state": state, "phase": phase, "reason": reason.to_string()}));
             }
             What::Override { stopped_by } => self.stopped_by = Some(stopped_by),
+            What::Dynamic { children } => self.dynamic = Some(children),
             What::Removed => self.removed = true,
         }
     }
@@ -339,6 +341,13 @@ async fn write(changes: Changes, store: Arc<dyn Store>, clock: Clock) -> (Change
                     None => batch.delete(id),
                 };
             }
+            if let Some(children) = &pending.dynamic {
+                let id = DocumentId::new("dynamic", path.as_str());
+                match children.is_empty() {
+                    true => batch.delete(id),
+                    false => batch.put(id, document(children).to_string().as_bytes()),
+                };
+            }
         }
         let result = match store.write(&batch) {
             Ok(_) => Ok(()),
@@ -362,6 +371,29 @@ async fn write(changes: Changes, store: Arc<dyn Store>, clock: Clock) -> (Change
         // The runtime is ending: nothing can be written any more.
         Err(_) => (Changes::default(), Ok(())),
     }
+}
+
+/// Children added at run time as they were given, so that they can be added again.
+fn document(children: &[Arc<ChildSpec>]) -> Value {
+    let extras = |spec: &ChildSpec| {
+        let extras = spec.extras.as_deref()?;
+        Some(json!({
+            "start_when": extras.start_when,
+            "depends_on": extras.depends_on,
+            "policy": extras.policy,
+        }))
+    };
+    let child = |spec: &Arc<ChildSpec>| {
+        json!({
+            "name": spec.name,
+            "kind": &*spec.kind,
+            "config": spec.config.to_value(),
+            "variables": *spec.variables,
+            "enabled": spec.enabled,
+            "extras": extras(spec),
+        })
+    };
+    children.iter().map(child).collect()
 }
 
 /// What could not be written waits again, under what has come since.
@@ -390,6 +422,7 @@ impl Pending {
         self.observed = newer.observed.or_else(|| self.observed.take());
         self.state = newer.state.or_else(|| self.state.take());
         self.stopped_by = newer.stopped_by.or_else(|| self.stopped_by.take());
+        self.dynamic = newer.dynamic.or_else(|| self.dynamic.take());
         self.removed |= newer.removed;
     }
 }

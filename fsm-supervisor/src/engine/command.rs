@@ -133,7 +133,10 @@ impl Engine {
         }
         let typed = Arc::new(typed);
         let present = supervisor.children.get(spec.name.as_str()).copied();
-        supervisor.dynamic.insert(spec.name.clone(), Arc::clone(&typed));
+        let before = supervisor.dynamic.insert(spec.name.clone(), Arc::clone(&typed));
+        if before.is_none_or(|before| *before != *typed) {
+            self.persist_dynamic(index);
+        }
         self.emit(index, EventKind::Command { who, what: format!("upsert {}", spec.name).into() });
         match present.filter(|id| self.arena.lives(*id)).map(|id| id.index() as u32) {
             Some(child) if self.arena.hot(child).flags.has(Flags::LEAVING) => {}
@@ -171,6 +174,7 @@ impl Engine {
             });
         }
         let child = supervisor.children.get(name).copied().filter(|id| self.arena.lives(*id));
+        self.persist_dynamic(index);
         self.emit(index, EventKind::Command { who, what: format!("delete {name}").into() });
         if let Some(child) = child {
             self.leave(child.index() as u32);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use fsm_core::erase::Slot;
 use fsm_core::{
-    CauseId, ChildrenCounts, Generation, Goal, Incarnation, Moment, NodePath, Outcome, Phase, Sort, Vars,
+    CauseId, ChildName, ChildrenCounts, Generation, Goal, Incarnation, Moment, NodeId, NodePath, Outcome,
+    Phase, Sort, Vars,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -166,6 +167,19 @@ impl Engine {
     #[must_use]
     pub fn node(&self, path: &NodePath) -> Option<NodeView> {
         self.find(path).ok().map(|index| self.view(index))
+    }
+
+    /// The handle of the incarnation that lives at this path.
+    #[must_use]
+    pub fn id_of(&self, path: &NodePath) -> Option<NodeId> {
+        self.find(path).ok().map(|index| self.arena.id(index))
+    }
+
+    /// The names of the children that a node declares, in its order; also of those that are not there yet.
+    #[must_use]
+    pub fn declared_children(&self, path: &NodePath) -> Vec<ChildName> {
+        let supervisor = self.find(path).ok().and_then(|index| self.arena.cold(index).supervisor.as_deref());
+        supervisor.map_or_else(Vec::new, |s| s.specs.iter().map(|spec| spec.name.clone()).collect())
     }
 
     /// The last observation of a node, typed behind `Any`, and when it was taken (S-36).

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::arena::NONE;
 use super::flags::Flags;
-use super::{Engine, FIRST, Known};
+use super::{Engine, FIRST, Remembered};
 use crate::effect::{Effect, What};
 use crate::event::EventKind;
 
@@ -192,8 +192,13 @@ impl Engine {
             *supervisor.counts.of(hot.effective) -= 1;
             supervisor.awake -= u32::from(!rests);
             supervisor.gone = true;
-            if hot.flags.has(Flags::SELF_REMOVED) && supervisor.dynamic.shift_remove(cold.name()).is_none() {
-                supervisor.tombstones.insert(cold.name().clone(), cold.spec);
+            if hot.flags.has(Flags::SELF_REMOVED) {
+                match supervisor.dynamic.shift_remove(cold.name()) {
+                    Some(_) => self.persist_dynamic(hot.parent),
+                    None => {
+                        supervisor.tombstones.insert(cold.name().clone(), cold.spec);
+                    }
+                }
             }
         }
         self.refresh(hot.parent);
@@ -225,7 +230,8 @@ impl Engine {
         }
         let cold = self.arena.cold(index);
         let stopped_by = cold.trouble.as_ref().and_then(|t| t.stopped_by.clone());
-        let known = Known { starts: cold.starts, created_at: cold.created_at, stopped_by };
+        let known =
+            Remembered { starts: cold.starts, created_at: cold.created_at, stopped_by, dynamic: Vec::new() };
         self.known.insert(self.arena.path(index), known);
     }
 

@@ -12,7 +12,7 @@ use fsm_metrics::ReconcileResult;
 
 use super::arena::{Cold, Hot, NONE, Supervisor};
 use super::flags::Flags;
-use super::{Engine, FIRST, Known, Stopwatch};
+use super::{Engine, FIRST, Remembered, Stopwatch};
 use crate::effect::What;
 use crate::event::EventKind;
 use crate::history::History;
@@ -136,7 +136,14 @@ impl Engine {
 
     /// Carries a plan out; says whether nodes were added.
     fn apply_plan(&mut self, index: u32, plan: &ReconcilePlan) -> bool {
-        let mut created = false;
+        let (mut created, mut ended) = (false, false);
+        let creates = plan.entries.iter().filter(|entry| entry.step == PlanStep::Create).count();
+        if let Some(supervisor) = &mut self.arena.cold_mut(index).supervisor
+            && creates > supervisor.children.len()
+        {
+            // Many at once get what they need; a few more each time get room that grows.
+            supervisor.children.reserve_exact(creates);
+        }
         for entry in &plan.entries {
             let Some(supervisor) = self.arena.cold_mut(index).supervisor.as_mut() else { break };
             let child = supervisor.children.get(&entry.name).map(|id| id.index() as u32);
@@ -144,17 +151,17 @@ impl Engine {
             match (entry.step, child, spec) {
                 (PlanStep::Create, _, Some(spec)) => {
                     supervisor.tombstones.shift_remove(&entry.name);
-                    supervisor.dynamic.shift_remove(&entry.name);
+                    ended |= supervisor.dynamic.shift_remove(&entry.name).is_some();
                     self.create(index, spec, Flags::default());
                     created = true;
                 }
                 (PlanStep::Update, Some(child), Some(spec)) => {
-                    supervisor.dynamic.shift_remove(&entry.name);
+                    ended |= supervisor.dynamic.shift_remove(&entry.name).is_some();
                     self.arena.hot_mut(child).flags.clear(Flags::DYNAMIC);
                     self.update(child, spec);
                 }
                 (PlanStep::Restart, Some(child), Some(_)) => {
-                    supervisor.dynamic.shift_remove(&entry.name);
+                    ended |= supervisor.dynamic.shift_remove(&entry.name).is_some();
                     self.arena.hot_mut(child).flags.clear(Flags::DYNAMIC);
                     self.start_over(child);
                 }
@@ -168,6 +175,9 @@ impl Engine {
                     ..,
                 ) => {}
             }
+        }
+        if ended {
+            self.persist_dynamic(index);
         }
         self.create_dynamic(index) || created
     }
@@ -259,11 +269,10 @@ impl Engine {
     ) -> NodeId {
         let path = self.child_path(parent, &spec.name);
         let now_ms = self.config.epoch_ms + self.now.as_nanos() / 1_000_000;
-        let known = self.known.shift_remove(&path).unwrap_or(Known {
-            starts: 0,
-            created_at: now_ms,
-            stopped_by: None,
-        });
+        let known = self
+            .known
+            .shift_remove(&path)
+            .unwrap_or_else(|| Remembered { created_at: now_ms, ..Remembered::default() });
         let depth = if parent == NONE { 0 } else { self.arena.hot(parent).depth + 1 };
         let kind = self.names.get(&*spec.kind).copied();
         let mut flags = extra;
@@ -342,6 +351,7 @@ impl Engine {
         let created_at = cold.created_at;
         let id = self.arena.insert(hot, cold);
         let index = id.index() as u32;
+        self.readopt(index, &known.dynamic);
         let kind: Arc<str> = Arc::from(&*self.arena.cold(index).spec.kind);
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
         self.emit(index, EventKind::NodeCreated { kind });
@@ -349,6 +359,28 @@ impl Engine {
         self.touch(index, super::Touched::Created);
         self.mark(index);
         id
+    }
+
+    /// Children added at run time in another process. What can't be used any more is left out, with an event.
+    fn readopt(&mut self, index: u32, dynamic: &[Arc<ChildSpec>]) {
+        for spec in dynamic {
+            let typed = self.type_spec(index, spec);
+            if let Some(fault) = &typed.fault {
+                let error = format!("`{}`, added at run time: {}", spec.name, fsm_core::chain(&**fault));
+                self.emit(index, EventKind::TemplateError { error: error.into() });
+                continue;
+            }
+            let supervisor = self.arena.cold_mut(index).supervisor.get_or_insert_default();
+            supervisor.dynamic.insert(spec.name.clone(), Arc::new(typed));
+            self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+        }
+    }
+
+    /// Stores which children were added at run time.
+    pub(super) fn persist_dynamic(&mut self, index: u32) {
+        let Some(supervisor) = &self.arena.cold(index).supervisor else { return };
+        let children = supervisor.dynamic.values().map(Arc::clone).collect();
+        self.persist(index, What::Dynamic { children });
     }
 
     /// A living node takes another spec in place.

@@ -313,6 +313,25 @@ async fn events_tell_the_life_of_a_node_in_order() {
     assert_eq!(names, expected);
 }
 
+// spec: S-19, S-26
+#[tokio::test(start_paused = true)]
+async fn what_operators_did_is_stored() {
+    let tree = Tree::new();
+    tree.apply(&[("a", None)]).await;
+    let extra = ChildSpec::try_new("extra", "rogue").unwrap();
+    tree.handle.upsert(path("/edge"), extra, "test").await.unwrap();
+    tree.running("/edge/extra").await;
+    tree.handle.command(Command::Stop { path: path("/edge/a"), who: "test".into() }).await.unwrap();
+    tree.handle.shutdown(Duration::from_secs(5)).await.unwrap();
+    let document = |kind: &str, at: &str| {
+        let id = fsm_store::DocumentId::new(kind, at);
+        String::from_utf8(tree.store.document(&id).unwrap().unwrap().bytes.unwrap().to_vec()).unwrap()
+    };
+    let children: serde_json::Value = serde_json::from_str(&document("dynamic", "/edge")).unwrap();
+    assert_eq!((&children[0]["name"], &children[0]["kind"]), (&"extra".into(), &"rogue".into()));
+    assert_eq!(document("override", "/edge/a"), "test");
+}
+
 // spec: H-1
 #[tokio::test(start_paused = true)]
 async fn the_store_knows_the_triple_of_every_node() {

@@ -1,7 +1,7 @@
 //! What operators ask for, and what they see.
 
 use fsm_core::{ChildName, ChildSpec, Dependency, Goal, NodePath};
-use fsm_supervisor::{Command, CommandError, EventKind, What};
+use fsm_supervisor::{Command, CommandError, EventKind, Remembered, What};
 use serde_json::{Value, json};
 
 use crate::group::{Decl, group, unit};
@@ -162,6 +162,51 @@ fn a_child_added_at_run_time_is_kept() {
     let node = rig.node("/r/g/x");
     assert!(node.incarnation != before && node.dynamic);
     assert_eq!(node.state, "Running");
+}
+
+// spec: S-19, S-26 (what a store keeps of a path comes back with it in another process)
+#[test]
+fn what_was_done_at_run_time_outlives_the_process() {
+    let tree = group("r", vec![unit("a"), unit("b")]);
+    let mut rig = Rig::settled(&tree);
+    let dynamic = |rig: &Rig| {
+        let of = |change: &fsm_supervisor::Change| {
+            let What::Dynamic { children } = &change.what else { return None };
+            Some((change.path.to_string(), children.clone()))
+        };
+        rig.changes.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    upsert(&mut rig, "/r/a", unit("x").config(json!({"value": 3})).spec()).unwrap();
+    upsert(&mut rig, "/r/a", unit("x").config(json!({"value": 3})).spec()).unwrap();
+    rig.run(secs(2));
+    let told = dynamic(&rig);
+    assert_eq!(told.len(), 1, "an equal spec is no change");
+    assert_eq!((told[0].0.as_str(), told[0].1[0].name.as_str()), ("/r/a", "x"));
+
+    let mut bad = unit("bad").spec();
+    bad.kind = "toaster".into();
+    let mut next = Rig::prepared(&tree, |engine| {
+        let mut a = Remembered::default();
+        (a.created_at, a.starts, a.dynamic) = (77, 4, told[0].1.clone());
+        a.dynamic.push(bad.into());
+        engine.restore(path("/r/a"), a);
+        let mut b = Remembered::default();
+        b.stopped_by = Some("op".into());
+        engine.restore(path("/r/b"), b);
+    });
+    next.run(secs(3));
+    let x = next.node("/r/a/x");
+    assert!(x.dynamic && x.state == "Running");
+    assert_eq!(world::thing("/r/a/x", |thing| thing.value), 3);
+    assert_eq!((next.node("/r/a").starts, next.state("/r/b")), (5, "Stopped"));
+    assert_eq!(next.node("/r/b").stopped_by.as_deref(), Some("op"));
+    assert_eq!(world::variables("/r/a").internal.created_at, 77);
+    let left_out =
+        |e: &EventKind| matches!(e, EventKind::TemplateError { error } if error.contains("toaster"));
+    assert_eq!(next.happened("/r/a", left_out), 1);
+    delete(&mut next, "/r/a", "x").unwrap();
+    next.run(ms(10));
+    assert!(dynamic(&next)[0].1.is_empty());
 }
 
 // spec: S-19, S-21 (kept when its parent comes back as a new incarnation under another config)

@@ -120,7 +120,16 @@ impl Rig {
         rig
     }
 
-    pub(crate) fn with_config(root: &Decl, mut config: EngineConfig) -> Self {
+    pub(crate) fn with_config(root: &Decl, config: EngineConfig) -> Self {
+        Self::made(root, config, |_| {})
+    }
+
+    /// The same with an engine that is prepared before its first root.
+    pub(crate) fn prepared(root: &Decl, prepare: impl FnOnce(&mut Engine)) -> Self {
+        Self::made(root, EngineConfig::default(), prepare)
+    }
+
+    fn made(root: &Decl, mut config: EngineConfig, prepare: impl FnOnce(&mut Engine)) -> Self {
         world::reset();
         config.epoch_ms = 1_700_000_000_000;
         let mut rig = Self {
@@ -137,6 +146,7 @@ impl Rig {
             collections: BTreeMap::new(),
             executions: BTreeMap::new(),
         };
+        prepare(&mut rig.engine);
         rig.declare(root);
         rig
     }
