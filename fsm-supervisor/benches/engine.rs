@@ -49,8 +49,8 @@ fn million(bench: &Bench) {
         Record::new("P4", format!("live heap per idle worker, {workers} workers"), Unit::Bytes)
             .value(live as f64 / workers as f64)
             .at_most(1_024.0)
-            // The target is 1 KiB; the gate holds what is reached.
-            .gate("bytes", live / workers as u64, 1_280)
+            // The gate holds what is reached; a small tree has more room left over in its tables.
+            .gate("bytes", live / workers as u64, bench.size(945, 1_030) as u64)
             .print();
     }
     if bench.wants("P1") {

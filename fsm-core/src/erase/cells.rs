@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError, Job,
-    MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State, Step, StopSnapshot, UserSpec,
-    VariableBundle, Worker,
+    MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State, Step, StopSnapshot,
+    UserSpec, VariableBundle, Worker,
 };
 
 /// What one node of the kind owns.
@@ -211,12 +211,12 @@ impl<W: Worker> DynWorker for Cells<W> {
         Self::erase(W::State::ALL[state.get()].stop(&snapshot))
     }
 
-    fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> bool {
-        let Ok(observed) = observed.downcast::<W::Observed>() else { return false };
+    fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> Option<bool> {
+        let observed = observed.downcast::<W::Observed>().ok()?;
         let cell = self.cell_mut(slot);
         let changed = cell.observed.as_ref().is_none_or(|old| !observed.same_for_decisions(old));
         cell.observed = Some(observed);
-        changed
+        Some(changed)
     }
 
     fn touch(&self, slot: Slot) -> usize {

@@ -168,12 +168,11 @@ fn edited(previous: &ChildrenSpecs, config: &LineConfig) -> Option<ChildrenSpecs
     if previous.len() != config.sensors.len() || config.numbered > 0 {
         return None;
     }
-    let beside = || previous.iter().zip(&config.sensors);
-    if beside().any(|(spec, (name, _))| spec.name != *name) {
-        return None;
-    }
     let mut specs = previous.clone();
-    for (place, (spec, (name, version))) in beside().enumerate() {
+    for (place, (spec, (name, version))) in previous.iter().zip(&config.sensors).enumerate() {
+        if spec.name != *name {
+            return None;
+        }
         if spec.fingerprint != fingerprint(*version) {
             specs.replace_at(place, made(name, *version)).ok()?;
         }

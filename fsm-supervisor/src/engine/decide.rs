@@ -207,7 +207,7 @@ impl Engine {
         &self,
         index: u32,
         question: Question,
-    ) -> (Result<Option<DynDecision>, Box<dyn std::any::Any + Send>>, Option<Moment>) {
+    ) -> (std::thread::Result<Option<DynDecision>>, Option<Moment>) {
         let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
         let kind = &self.kinds[hot.kind as usize];
         let family = self.family(index);
