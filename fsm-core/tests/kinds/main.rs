@@ -165,7 +165,9 @@ fn decisions_come_through_without_their_type() {
     let decision = ask(|core| door.next(slot, closed, core, None)).unwrap();
     let DynStep::Move(opening) = decision.step else { panic!("moves") };
     assert_eq!((opening.get(), decision.reason.to_string().as_str()), (1, "told to run"));
-    let DynStep::Act(push) = ask(|core| door.next(slot, opening, core, None)).unwrap().step else { panic!("acts") };
+    let DynStep::Act(push) = ask(|core| door.next(slot, opening, core, None)).unwrap().step else {
+        panic!("acts")
+    };
     assert_eq!((push.name(), push.describe().as_str()), ("push", "Push"));
     assert!(matches!(ask(|core| door.stop(slot, opening, core, true)).step, DynStep::Move(_)));
     assert!(matches!(ask(|core| door.stop(slot, closed, core, false)).step, DynStep::Remove));
