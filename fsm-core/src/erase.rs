@@ -205,8 +205,9 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
         with_observation: bool,
     ) -> DynDecision;
 
-    /// Takes a new observation; says whether a decision can differ. A value of another type is refused and changes nothing.
-    fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> bool;
+    /// Takes a new observation; says whether a decision can differ. A value of another type is refused and changes nothing:
+    /// then the answer is none (I16).
+    fn accept(&mut self, slot: Slot, observed: Arc<dyn Any + Send + Sync>) -> Option<bool>;
     /// Reads a little of each line that `next` will read, so that it need not wait for memory.
     fn touch(&self, slot: Slot) -> usize;
     /// The last observation.

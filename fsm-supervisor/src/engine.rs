@@ -59,6 +59,8 @@ pub struct EngineConfig {
     pub epoch_ms: u64,
     /// Clean nodes are asked again by sampling, and a different answer is reported. On in debug builds and in simulation.
     pub check_purity: bool,
+    /// Whether repeats of one event are folded (S-51). Whoever checks what happened wants to see each.
+    pub fold_repeats: bool,
     /// How long a cancelled action may clean up before its future is dropped.
     pub cancel_grace: Duration,
 }
@@ -70,6 +72,7 @@ impl Default for EngineConfig {
             seed: 0,
             epoch_ms: 0,
             check_purity: cfg!(debug_assertions),
+            fold_repeats: true,
             cancel_grace: Duration::from_secs(5),
         }
     }

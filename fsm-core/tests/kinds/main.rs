@@ -129,16 +129,24 @@ fn ask<T>(asked: impl FnOnce(&SnapshotCore<'_>) -> T) -> T {
 fn a_cell_takes_only_its_own_type_and_says_what_matters() {
     let (mut door, slot) = with_cell();
     assert!(door.observed(slot).is_none());
-    assert!(!door.accept(slot, Arc::new("open")), "another type is refused");
+    assert_eq!(door.accept(slot, Arc::new("open")), None, "another type is refused");
     assert!(door.observed(slot).is_none());
-    assert!(door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.1 })), "the first one");
-    assert!(!door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.9 })), "only measures");
+    assert_eq!(
+        door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.1 })),
+        Some(true),
+        "the first one"
+    );
+    assert_eq!(
+        door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.9 })),
+        Some(false),
+        "only measures"
+    );
     assert_eq!(
         door.observed(slot).unwrap().to_value(),
         json!({"open": false, "draught": 0.9}),
         "and is kept"
     );
-    assert!(door.accept(slot, Arc::new(DoorSeen { open: true, draught: 0.9 })));
+    assert_eq!(door.accept(slot, Arc::new(DoorSeen { open: true, draught: 0.9 })), Some(true));
 }
 
 #[test]
@@ -180,7 +188,7 @@ fn jobs_run_with_the_config_and_the_last_observation() {
     let collect =
         |door: &mut Box<dyn DynWorker>| ready(door.collect_run(slot, job())(Arc::clone(&host))).unwrap();
     let Collected::Changed(first) = collect(&mut door) else { panic!("the first one is news") };
-    assert!(door.accept(slot, first));
+    assert_eq!(door.accept(slot, first), Some(true));
     assert!(matches!(collect(&mut door), Collected::Same));
     door.accept(slot, Arc::new(DoorSeen { open: false, draught: 0.7 }));
     assert!(matches!(collect(&mut door), Collected::Similar(_)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fsm_core::erase::{Collected, JobSpec, Slot};
-use fsm_core::{CollectMode, Generation, Goal, Moment, NodeId};
+use fsm_core::{CollectError, CollectMode, Generation, Goal, Moment, NodeId};
 
 use fsm_metrics::ObservationResult;
 
@@ -156,13 +156,12 @@ impl Engine {
                 self.meter.observation(scope, ObservationResult::Unchanged, took);
                 self.seen(index, started, taken, false);
             }
-            Ok(Collected::Similar(value)) => {
-                self.meter.observation(scope, ObservationResult::Unchanged, took);
-                self.accept(index, value);
-                self.seen(index, started, taken, false);
-            }
-            Ok(Collected::Changed(value)) => {
-                let changed = self.accept(index, value);
+            Ok(Collected::Similar(value) | Collected::Changed(value)) => {
+                let Some(changed) = self.accept(index, value) else {
+                    let error = CollectError::new("the collector gave a value of another type");
+                    self.not_seen(index, CollectFailure::Error(error), took);
+                    return;
+                };
                 self.meter.observation(
                     scope,
                     if changed { ObservationResult::Changed } else { ObservationResult::Unchanged },
@@ -183,13 +182,7 @@ impl Engine {
         if taken < self.arena.hot(index).taken && self.arena.hot(index).flags.has(Flags::OBSERVED) {
             return;
         }
-        let pushed = Arc::as_ptr(&value).cast::<()>();
-        let changed = self.accept(index, value);
-        let (kind, slot) = (self.arena.hot(index).kind as usize, self.arena.hot(index).slot);
-        if self.kinds[kind].observed(slot).is_none_or(|kept| Arc::as_ptr(&kept).cast::<()>() != pushed) {
-            // Of another type: the cell refused it (I16).
-            return;
-        }
+        let Some(changed) = self.accept(index, value) else { return };
         let scope = self.arena.hot(index).scope;
         self.meter.observation(
             scope,
@@ -199,14 +192,14 @@ impl Engine {
         self.seen(index, taken, taken, changed);
     }
 
-    /// Puts a value into its cell; says whether a decision can differ.
-    fn accept(&mut self, index: u32, value: Arc<dyn Any + Send + Sync>) -> bool {
+    /// Puts a value into its cell; says whether a decision can differ, or nothing when the cell refused it (I16).
+    fn accept(&mut self, index: u32, value: Arc<dyn Any + Send + Sync>) -> Option<bool> {
         let (kind, slot) = (self.arena.hot(index).kind as usize, self.arena.hot(index).slot);
-        let changed = self.kinds[kind].accept(slot, value);
+        let changed = self.kinds[kind].accept(slot, value)?;
         if changed && let Some(value) = self.kinds[kind].observed(slot) {
             self.persist(index, What::Observed { value });
         }
-        changed
+        Some(changed)
     }
 
     /// A believable observation is there: is it an input?

@@ -15,9 +15,8 @@ impl Engine {
 
     pub(super) fn emit_at(&mut self, path: NodePath, kind: EventKind) {
         let event = Event { at: self.now, cause: self.cause, path, kind, folded: 0 };
-        if let Some(event) = self.folds.pass(event) {
-            self.pending.push(Effect::Emit(event));
-        }
+        let event = if self.config.fold_repeats { self.folds.pass(event) } else { Some(event) };
+        self.pending.extend(event.map(Effect::Emit));
     }
 
     pub(super) fn persist(&mut self, index: u32, what: What) {
