@@ -39,25 +39,43 @@ pub struct Answer<W: Worker> {
     pub wake: Option<Moment>,
 }
 
-/// An hour after the driver's start: there is room for "long ago" before it.
-const NOW: Moment = Moment::from_nanos(3_600_000_000_000);
+/// Ten years after the driver's start: there is room for "long ago" before it.
+const NOW: Moment = Moment::from_nanos(315_360_000_000_000_000);
 
 #[derive(Default)]
 struct Children {
-    list: Vec<(ChildName, Phase, &'static str)>,
+    list: Vec<Child>,
+}
+
+struct Child {
+    name: ChildName,
+    phase: Phase,
+    state: &'static str,
+    flags: Flags,
+}
+
+/// What is wrong with a child, beside its state.
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    stale: bool,
+    circuit_open: bool,
+    invalid: bool,
 }
 
 const CHILD_REASON: Reason = Reason::new("as the case says");
 
 impl ChildrenSource for Children {
     fn get(&self, name: &str) -> Option<ChildView<'_>> {
-        let at = self.list.iter().position(|(n, ..)| n.as_str() == name)?;
+        let at = self.list.iter().position(|child| child.name.as_str() == name)?;
         self.at(at)
     }
     fn at(&self, index: usize) -> Option<ChildView<'_>> {
         static REASON: Reason = CHILD_REASON;
-        let (name, phase, state) = self.list.get(index)?;
-        Some(ChildView::new(name.as_str(), *phase, state, &REASON, Moment::ZERO))
+        let child = self.list.get(index)?;
+        let mut view = ChildView::new(child.name.as_str(), child.phase, child.state, &REASON, Moment::ZERO);
+        let Flags { stale, circuit_open, invalid } = child.flags;
+        (view.stale, view.circuit_open, view.invalid) = (stale, circuit_open, invalid);
+        Some(view)
     }
 }
 
@@ -111,12 +129,40 @@ impl<W: Worker> Case<W> {
     /// # Panics
     /// When the name is no [`ChildName`].
     #[must_use]
-    pub fn child(mut self, name: &str, phase: Phase, state: &'static str) -> Self {
-        self.children.list.push((
-            ChildName::try_new(name).expect("a case's child has a good name"),
-            phase,
-            state,
-        ));
+    pub fn child(self, name: &str, phase: Phase, state: &'static str) -> Self {
+        self.with_child(name, phase, state, Flags::default())
+    }
+
+    /// With a child that can't be made: it is Degraded and has no state.
+    ///
+    /// # Panics
+    /// When the name is no [`ChildName`].
+    #[must_use]
+    pub fn invalid_child(self, name: &str) -> Self {
+        self.with_child(name, Phase::Degraded, "", Flags { invalid: true, ..Flags::default() })
+    }
+
+    /// With a child in this state whose observation is too old to be believed: it is Degraded.
+    ///
+    /// # Panics
+    /// When the name is no [`ChildName`].
+    #[must_use]
+    pub fn stale_child(self, name: &str, state: &'static str) -> Self {
+        self.with_child(name, Phase::Degraded, state, Flags { stale: true, ..Flags::default() })
+    }
+
+    /// With a child in this state one of whose circuits is open: it is Degraded.
+    ///
+    /// # Panics
+    /// When the name is no [`ChildName`].
+    #[must_use]
+    pub fn cut_off_child(self, name: &str, state: &'static str) -> Self {
+        self.with_child(name, Phase::Degraded, state, Flags { circuit_open: true, ..Flags::default() })
+    }
+
+    fn with_child(mut self, name: &str, phase: Phase, state: &'static str, flags: Flags) -> Self {
+        let name = ChildName::try_new(name).expect("a case's child has a good name");
+        self.children.list.push(Child { name, phase, state, flags });
         self
     }
 
@@ -138,6 +184,22 @@ impl<W: Worker> Case<W> {
         }
         self.attempts += 1;
         self.last_action = Some(report);
+        self
+    }
+
+    /// The last action ended this long ago. Say so behind [`after`](Self::after).
+    #[must_use]
+    pub fn acted_ago(mut self, time: Duration) -> Self {
+        if let Some(report) = &mut self.last_action {
+            report.started = self.now - time;
+        }
+        self
+    }
+
+    /// So many actions ended in this state, the last `failures` of them as failures.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32, failures: u32) -> Self {
+        (self.attempts, self.failures) = (attempts, failures);
         self
     }
 
@@ -186,8 +248,8 @@ impl<W: Worker> Case<W> {
         let name = ChildName::try_new("case").expect("a fixed good name");
         let node = NodeId::new(1, Incarnation::new(1));
         let mut counts = ChildrenCounts::default();
-        for (_, phase, _) in &self.children.list {
-            *counts.of(*phase) += 1;
+        for child in &self.children.list {
+            *counts.of(child.phase) += 1;
         }
         let taken = self.now;
         let generation = if self.is_current { Generation::new(1) } else { Generation::new(0) };
