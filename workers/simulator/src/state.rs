@@ -1,8 +1,13 @@
 //! When the simulator is started and stopped, and when it is not well: pure.
 
-use fsm_core::{Decision, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay};
+use std::time::Duration;
+
+use fsm_core::{Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay};
 
 use crate::worker::{DeviceSimulator, SimulatorAction, SimulatorObserved};
+
+/// How long a broker that neither lets it in nor refuses may take before that counts as trouble.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// States of a device simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -63,7 +68,9 @@ impl State<DeviceSimulator> for SimulatorState {
             }
             Self::TryingToStart if seen.connected => go(Self::Running, "the broker has let the simulator in"),
             Self::TryingToStart => match trouble(seen) {
-                Some(trouble) if seen.error.is_some() => go(Self::Degraded, trouble),
+                Some(trouble) if seen.error.is_some() || s.in_state_for(CONNECT_PATIENCE) => {
+                    go(Self::Degraded, trouble)
+                }
                 _ => stay("connecting to the broker"),
             },
             Self::Running | Self::Degraded if !seen.alive => {
@@ -89,9 +96,18 @@ impl State<DeviceSimulator> for SimulatorState {
                 go(Self::TryingToStop, "the simulator is not wanted")
             }
             Self::TryingToStop if gone => go(Self::Stopped, "the simulator has ended"),
+            Self::TryingToStop if s.observed().is_none() && has_stopped(s) => {
+                go(Self::Stopped, "it was stopped, though it can't be observed")
+            }
             Self::TryingToStop => act(SimulatorAction::Stop, "the simulator is to end"),
         }
     }
+}
+
+/// The last action was a stop that went well: where nothing can be observed that is the best witness, and collections that
+/// fail must not hold up a stop.
+fn has_stopped(s: &StopSnapshot<'_, DeviceSimulator>) -> bool {
+    s.last_action().is_some_and(|last| last.name == "stop" && last.outcome == Outcome::Success)
 }
 
 fn trouble(seen: &SimulatorObserved) -> Option<Reason> {

@@ -5,6 +5,7 @@
 mod application;
 mod bridge;
 mod connection;
+mod idempotent;
 mod mosquitto;
 mod node;
 mod probe;

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod hostile;
+mod idempotent;
 mod idle;
 mod lifecycle;
 mod sessions;

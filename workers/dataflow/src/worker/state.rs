@@ -118,9 +118,18 @@ impl State<Dataflow> for DataflowState {
                 go(Self::TryingToStop, "the flow is not wanted")
             }
             Self::TryingToStop if gone => go(Self::Stopped, "the flow has ended"),
+            Self::TryingToStop if s.observed().is_none() && has_stopped(s) => {
+                go(Self::Stopped, "it was stopped, though it can't be observed")
+            }
             Self::TryingToStop => act(FlowAction::Stop, "the flow is to end"),
         }
     }
+}
+
+/// The last action was a stop that went well: where nothing can be observed that is the best witness, and collections that
+/// fail must not hold up a stop.
+fn has_stopped(s: &StopSnapshot<'_, Dataflow>) -> bool {
+    s.last_action().is_some_and(|last| last.name == "stop" && last.outcome == Outcome::Success)
 }
 
 /// Why the last start failed, if it did.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 mod http;
+mod idempotent;
 mod local;
 mod mqtt;
 mod sharing;

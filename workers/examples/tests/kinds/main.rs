@@ -4,6 +4,7 @@
 
 mod child;
 mod hello;
+mod idempotent;
 mod node;
 mod parent;
 mod template_demo;
