@@ -22,6 +22,7 @@ mod observer;
 mod request;
 
 mod caught;
+mod planted;
 mod retry;
 mod runner;
 mod shared;
@@ -31,5 +32,7 @@ pub use config::{ExecutorConfig, StartError};
 pub use event::{ActionRef, Clock, Ended, EventSink, ExecutorEvent, tokio_clock};
 pub use executor::{Cancel, Executor, ShutdownReport};
 pub use observer::{ExecutorObserver, NoObserver};
+#[cfg(feature = "planted-bugs")]
+pub use planted::plant_leak_on_panic;
 pub use request::{Attempt, Cleanups, EnqueueError, Priority, Request, Run, SlotKey};
 pub use slots::{ExecutorStats, InFlight, SlotStage};

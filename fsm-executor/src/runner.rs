@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::caught::drop_quietly;
+use crate::planted;
 use crate::retry::{Jitter, next_attempt};
 use crate::shared::{Shared, later};
 use crate::slots::{Job, Next};
@@ -29,6 +30,9 @@ pub(crate) async fn run<K: SlotKey>(shared: Arc<Shared<K>>, runner: usize) {
                 // Actions that never await would else keep this thread from every other task.
                 consume_budget().await;
                 let (job, end, began) = shared.attempt(runner, job, token).await;
+                if planted::leaks_on_panic() && matches!(end, AttemptEnd::Panic(_)) {
+                    return std::future::pending().await;
+                }
                 token = shared.root.child_token();
                 next = shared.conclude(job, end, began, runner, &token);
             }

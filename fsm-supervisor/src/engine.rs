@@ -38,6 +38,7 @@ use crate::effect::{Effect, Effects};
 use crate::event::EventKind;
 use crate::input::{CommandError, Input};
 use crate::meter::Meter;
+use crate::planted::{self, Bug};
 use arena::{Arena, Family, NONE};
 use due::Due;
 use flags::Flags;
@@ -461,7 +462,12 @@ impl Engine {
 
     /// Puts a node on the due list, for the present cause.
     fn mark(&mut self, index: u32) {
-        self.arena.hot_mut(index).flags.set(Flags::NEWS);
+        let hot = self.arena.hot_mut(index);
+        if planted::is(Bug::DirtyFlagLost) && hot.flags.has(Flags::DUE) {
+            hot.flags.clear(Flags::MEMBERS);
+            hot.flags.clear(Flags::DERIVE);
+        }
+        hot.flags.set(Flags::NEWS);
         self.mark_self(index);
     }
 

@@ -14,6 +14,11 @@ mod input;
 mod meter;
 mod plan;
 
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
+
 pub use cycles::cycle_among;
 pub use driver::{
     ActError, ApplyReceipt, AskError, DriverConfig, EventReader, Gone, Handle, StartError, start,

@@ -11,6 +11,7 @@ use super::{BACK_OFF, BACK_OFF_CAP, Engine};
 use crate::effect::Effect;
 use crate::event::EventKind;
 use crate::input::{CommandError, Refusal};
+use crate::planted::{self, Bug};
 
 impl Engine {
     /// When this node may act next: a state acts once per interval; after failures with back-off, or as the other side said.
@@ -103,7 +104,7 @@ impl Engine {
                 .activity
                 .as_ref()
                 .and_then(|a| a.running.as_ref())
-                .is_some_and(|r| r.id == id)
+                .is_some_and(|r| r.id == id || planted::is(Bug::LateResultAccepted))
     }
 
     pub(super) fn action_started(&mut self, node: NodeId, id: ActionId) {
@@ -151,7 +152,7 @@ impl Engine {
         self.arena.hot_mut(index).flags.clear(Flags::ACTING);
         self.hold(index, ("{} ended with {}", name, outcome.as_str()));
         self.remember(index, Some(name));
-        if observes {
+        if observes && !planted::is(Bug::OldObservationAccepted) {
             self.arena.hot_mut(index).flags.set(Flags::AWAIT);
             let reason = self.await_reason(index);
             self.hold(index, reason);

@@ -12,6 +12,7 @@ use fsm_core::{
 use super::flags::Flags;
 use super::{Engine, FLURRY_MOVES, LIVELOCK_MOVES};
 use crate::event::EventKind;
+use crate::planted::{self, Bug};
 
 /// Which of the two questions.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,6 +138,12 @@ impl Engine {
             let name = Arc::clone(self.arena.cold(sibling).name().shared());
             self.hold(index, ("waiting for {} to stop, which depends on it", name));
             return;
+        }
+        if planted::is(Bug::StaleBlocksStop) && flags.has(Flags::STALE) {
+            return self.hold(index, "observation is stale");
+        }
+        if planted::is(Bug::RemovedBeforeStopped) && self.arena.hot(index).goal == Goal::Remove {
+            return self.finish(index);
         }
         let deadline = self.stop_deadline(index);
         if self.now >= deadline {

@@ -12,6 +12,7 @@ use super::arena::NONE;
 use super::flags::Flags;
 use super::{BACK_OFF, BACK_OFF_CAP, Engine};
 use crate::event::EventKind;
+use crate::planted::{self, Bug};
 
 /// The text of a caught panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
@@ -67,7 +68,7 @@ impl Engine {
 
     /// Closes the panic circuit when its window is empty.
     pub(super) fn close_circuit_in_time(&mut self, index: u32) {
-        if !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
+        if !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) || planted::is(Bug::CircuitStaysOpen) {
             return;
         }
         let closes = self.circuit_closes(index);
@@ -231,7 +232,8 @@ impl Engine {
             return;
         }
         let healthy_since = trouble.healthy_since.filter(|_| before == Phase::Running);
-        if healthy_since.is_some_and(|since| now.since(since) >= window) {
+        let long_enough = |since| now.since(since) >= window || planted::is(Bug::BudgetResetEarly);
+        if healthy_since.is_some_and(long_enough) {
             trouble.restarts.clear();
             trouble.spent = false;
         }

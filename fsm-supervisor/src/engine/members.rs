@@ -18,6 +18,7 @@ use crate::event::EventKind;
 use crate::history::History;
 use crate::meter::Meter;
 use crate::plan::{CurrentChild, PlanStep, ReconcilePlan, plan, plan_places};
+use crate::planted::{self, Bug};
 
 impl Engine {
     /// Makes the children what the last good specs say. Never gated: a failing parent can still remove a child.
@@ -202,6 +203,9 @@ impl Engine {
 
     /// Declared children in declared order, then those that leave and those added at run time; positions follow.
     fn restore_order(&mut self, index: u32) {
+        if planted::is(Bug::ChildrenReordered) {
+            return;
+        }
         let Some(mut supervisor) = self.arena.cold_mut(index).supervisor.take() else { return };
         let Supervisor { specs, children, .. } = &mut *supervisor;
         let ordered = children.len() >= specs.len()
