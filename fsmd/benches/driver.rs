@@ -7,7 +7,7 @@ use std::time::Duration;
 use bench_support::{Bench, Record, Samples, Unit, process_cpu_time};
 use fsm_core::{ChildSpec, NodePath, Registry, Vars};
 use fsm_supervisor::{DriverConfig, EventKind, EventReader, Handle};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
 
 #[path = "driver/kinds.rs"]
@@ -17,6 +17,10 @@ use kinds::{Board, Gauge, GaugeState, Plant, PlantConfig, Seen};
 
 /// So that collections that were started together don't run together any more, as in a plant that lives.
 const WARM_UP: Duration = Duration::from_secs(5);
+/// What one collection allocates at most: its task, its future, its contexts, its message.
+const ALLOCATIONS: u64 = 14;
+
+bench_support::count_allocations!();
 
 fn main() {
     let bench = Bench::from_args();
@@ -26,17 +30,17 @@ fn main() {
     // As the daemon has them on the reference machine.
     let runtime =
         Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be started");
-    runtime.block_on(async {
-        let workers = bench.size(10_000, 1_000);
-        let plant = Running::start(workers).await;
+    let plant = runtime.block_on(async {
+        let plant = Running::start(bench.size(10_000, 1_000)).await;
         sleep(if bench.quick() { Duration::from_secs(1) } else { WARM_UP }).await;
-        if bench.wants("P10") {
-            plant.idle(&bench).await;
-        }
-        if bench.wants("P8") || bench.wants("P8-action") {
-            plant.answers(&bench).await;
-        }
+        plant
     });
+    if bench.wants("P10") {
+        plant.idle(&bench, &runtime);
+    }
+    if bench.wants("P8") || bench.wants("P8-action") {
+        runtime.block_on(plant.answers(&bench));
+    }
 }
 
 /// A tree of workers that collect each second what they know already.
@@ -69,24 +73,24 @@ impl Running {
     }
 
     /// CPU time of the whole process while nothing changes.
-    async fn idle(&self, bench: &Bench) {
-        let asked = kinds::ASKED.load(Ordering::Relaxed);
-        let mut samples = Vec::new();
-        let mut collected = 0;
-        for _ in 0..bench.size(10, 3) {
-            let looks = self.board.collected.load(Ordering::Relaxed);
+    fn idle(&self, bench: &Bench, runtime: &Runtime) {
+        let counts = || (kinds::ASKED.load(Ordering::Relaxed), self.board.collected.load(Ordering::Relaxed));
+        let before = counts();
+        let second = || {
             let (cpu, began) = (process_cpu_time(), Instant::now());
-            sleep(Duration::from_secs(1)).await;
-            samples.push((process_cpu_time() - cpu).as_secs_f64() / began.elapsed().as_secs_f64());
-            collected += self.board.collected.load(Ordering::Relaxed) - looks;
-        }
-        let asked = kinds::ASKED.load(Ordering::Relaxed) - asked;
-        let seconds = samples.len() as u64;
+            runtime.block_on(async { sleep(Duration::from_secs(1)).await });
+            (process_cpu_time() - cpu).as_secs_f64() / began.elapsed().as_secs_f64()
+        };
+        let (samples, allocated) =
+            bench_support::allocations(|| -> Samples { (0..bench.size(10, 3)).map(|_| second()).collect() });
+        let (asked, collected) = (counts().0 - before.0, counts().1 - before.1);
+        let seconds = samples.runs() as u64;
         assert!(collected * 10 > seconds * self.workers as u64 * 9, "only {collected} collections");
         Record::new("P10", format!("share of a core, {} idle workers collecting", self.workers), Unit::Ratio)
-            .samples(&samples.into_iter().collect())
+            .samples(&samples)
             .at_most(0.10)
             .gate_exactly("evaluations", asked, 0)
+            .gate("allocations per collection", allocated.count / collected, ALLOCATIONS)
             .note(format!("{} collections/s", collected / seconds))
             .print();
     }

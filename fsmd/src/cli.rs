@@ -41,8 +41,15 @@ struct Ask {
     /// Where the daemon listens; else FSMD_SERVER, else `server.listen` of ./fsmd.yaml, else http://127.0.0.1:8080.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// How the answer is written.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    /// How the answer is written: table, json or yaml.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     output: Format,
 }
 
@@ -50,7 +57,8 @@ struct Ask {
 enum Verb {
     /// Run a config in the foreground, and reload it when it changes.
     #[command(after_help = "Example:\n  fsmd run examples/quickstart.yaml\n\n\
-        SIGHUP reloads, as does a change of the file. SIGTERM and Ctrl-C stop it, a second one forces.\n\
+        SIGHUP reloads, as does a change of a file. SIGTERM and Ctrl-C stop it, a second one forces.\n\
+        /readyz answers 200 while every node is as the config wants it: nothing starts, stops, fails or waits.\n\
         Exit codes: 0 everything stopped by itself, 1 error or something had to be forced, 64 wrong usage.")]
     Run {
         /// A config file, or a folder of files that are merged.
@@ -68,8 +76,15 @@ enum Verb {
         /// Warnings are errors.
         #[arg(long)]
         strict: bool,
-        /// How the answer is written.
-        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        /// How the answer is written: table, json or yaml.
+        #[arg(
+            short,
+            long,
+            value_enum,
+            default_value = "table",
+            value_name = "FORMAT",
+            hide_possible_values = true
+        )]
         output: Format,
     },
     /// Show what the templates of a config give.
@@ -82,8 +97,15 @@ enum Verb {
         /// Beside each bridge: where each rendered part comes from.
         #[arg(long)]
         trace: bool,
-        /// How the answer is written.
-        #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
+        /// How the answer is written: yaml or json.
+        #[arg(
+            short,
+            long,
+            value_enum,
+            default_value = "yaml",
+            value_name = "FORMAT",
+            hide_possible_values = true
+        )]
         output: Document,
     },
     /// Show the running tree: each node with its health and why.

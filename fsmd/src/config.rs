@@ -61,6 +61,7 @@ pub fn load(path: &Path, kinds: &Registry) -> Result<Loaded, Diagnostics> {
 /// The same, and notes which files were read: a daemon watches those of a bad config, too, for their mending.
 pub(crate) fn load_noting(path: &Path, kinds: &Registry, inputs: &mut Inputs) -> Result<Loaded, Diagnostics> {
     let mut document = files::read(path, inputs)?;
+    model::check_empty(&document)?;
     let mut found = Diagnostics::default();
     environment::fill_in(&mut document, &mut found);
     model::check_version(&document, &mut found);
@@ -116,8 +117,9 @@ fn compile_templates(
 }
 
 fn settings(document: &Node, found: &mut Diagnostics) -> Option<model::Settings> {
-    let Value::Object(mut value) = document.to_value() else { return None };
-    value.retain(|key, _| !model::TREE_SECTIONS.contains(&key.as_str()));
+    // Without the sections of the tree, which are large.
+    let own = document.as_mapping()?.iter().filter(|(key, _)| !model::TREE_SECTIONS.contains(&key.as_str()));
+    let value = own.map(|(key, entry)| (key.clone(), entry.value.to_value())).collect();
     read(document, Value::Object(value), found)
 }
 

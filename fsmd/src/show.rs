@@ -30,3 +30,11 @@ pub(crate) fn document(format: Format, value: &impl Serialize) -> Result<Option<
         Format::Yaml => serde_saphyr::to_string(value).map(Some).map_err(|error| Failure::of(&error)),
     }
 }
+
+/// So many of a thing, in words: `1 node`, `2 nodes`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}

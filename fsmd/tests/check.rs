@@ -59,6 +59,9 @@ bad! {
     // spec: T-5, T-8
     secret_not_shown,
     unreadable,
+    // spec: C-2, T-9
+    rows_not_there,
+    empty,
 }
 
 // spec: C-3

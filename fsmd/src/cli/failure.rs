@@ -5,6 +5,8 @@ use std::path::Path;
 
 use fsm_templating::Diagnostics;
 
+use crate::show::count;
+
 /// Something went wrong.
 pub(super) const ERROR: u8 = 1;
 /// The command line is wrong (`EX_USAGE` of sysexits).
@@ -35,10 +37,6 @@ impl Failure {
     pub(crate) fn of_config(path: &Path, found: &Diagnostics) -> Self {
         let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
         let warnings = found.len() - errors;
-        let count = |n: usize, what: &str| match n {
-            1 => format!("1 {what}"),
-            n => format!("{n} {what}s"),
-        };
         let mut summary = count(errors, "error");
         if warnings > 0 {
             summary += &format!(" and {}", count(warnings, "warning"));

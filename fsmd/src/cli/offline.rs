@@ -36,10 +36,9 @@ pub(super) fn check(path: &Path, strict: bool, format: Format) -> Result<String,
     }
     let warnings = match found.len() {
         0 => String::new(),
-        1 => ", 1 warning".to_owned(),
-        n => format!(", {n} warnings"),
+        n => format!(", {}", show::count(n, "warning")),
     };
-    Ok(format!("ok: {nodes} nodes{warnings}\n"))
+    Ok(format!("ok: {}{warnings}\n", show::count(nodes, "node")))
 }
 
 pub(super) fn render(

@@ -40,7 +40,11 @@ pub(super) fn describe(ask: Ask, path: &str) -> Result<String, Failure> {
 
 fn node(ask: Ask, path: &str) -> Result<Value, Failure> {
     let path = NodePath::try_new(path).map_err(|error| {
-        Failure::of(&error).help("`fsmd tree` shows the nodes; a path is their names from the root").usage()
+        let help = match NodePath::try_new(format!("/{path}")) {
+            Ok(rooted) => format!("did you mean `{rooted}`? `fsmd tree` shows the nodes"),
+            Err(_) => "`fsmd tree` shows the nodes; a path is their names from the root".to_owned(),
+        };
+        Failure::of(&error).help(help).usage()
     })?;
     // Names need no escaping: they are lower-case letters, digits, `-` and `_`.
     Server::find(ask.server).get(&format!("/v1/nodes{path}"))

@@ -206,6 +206,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Nothing at all is one mistake, not the lack of everything.
+pub(super) fn check_empty(document: &Node) -> Result<(), Diagnostics> {
+    if document.as_mapping().is_some() || !document.to_value().is_null() {
+        return Ok(());
+    }
+    let help =
+        "begin with `version: 1` and `agent: {name: edge-01}`; `fsmd schema` prints what else there is";
+    let error = Diagnostic::error(codes::BAD_VERSION, "the config is empty").at(document.place().clone());
+    Err(error.help(help).into())
+}
+
 /// The version is what a reader has to know first.
 pub(super) fn check_version(document: &Node, found: &mut Diagnostics) {
     let error = match document.get("version") {

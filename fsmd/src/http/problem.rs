@@ -82,8 +82,8 @@ impl Problem {
 
     pub(super) fn no_node(path: &NodePath, near: Option<&str>) -> Self {
         let help = match near {
-            Some(near) => format!("did you mean `{near}`? /v1/tree lists all nodes"),
-            None => "/v1/tree lists all nodes".to_owned(),
+            Some(near) => format!("did you mean `{near}`? `fsmd tree` and /v1/tree list all nodes"),
+            None => "`fsmd tree` and /v1/tree list all nodes".to_owned(),
         };
         let detail = format!("no node of the tree has the path `{path}`");
         Self::new(StatusCode::NOT_FOUND, "no-node", "there is no such node", detail).help(help)

@@ -25,11 +25,12 @@ fn text(path: &Path, address: SocketAddr, agent: &str, nodes: usize, loaded: &Lo
     } else {
         format!(" --server http://{address}")
     };
+    let nodes = crate::show::count(nodes, "node");
     let version = env!("CARGO_PKG_VERSION");
     let example = loaded.rendered.nodes.iter().find(|node| node.kind == "bridge");
     let example = example.map_or_else(|| format!("/{agent}"), |node| node.path.to_string());
     format!(
-        "fsmd {version} runs {path}: agent {agent}, {nodes} nodes\n\
+        "fsmd {version} runs {path}: agent {agent}, {nodes}\n\
          \n  tree     http://{address}/v1/tree\
          \n  ready    http://{address}/readyz\
          \n  metrics  http://{address}/metrics\

@@ -105,7 +105,7 @@ fn summary(entries: &[Entry]) -> String {
     let parts: Vec<String> = phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
     let unwell = entries.iter().filter(|entry| !entry.healthy).count();
     let end = if unwell == 0 { String::new() } else { format!("; {unwell} not well") };
-    format!("{} nodes: {}{end}", entries.len(), parts.join(", "))
+    format!("{}: {}{end}", super::count(entries.len(), "node"), parts.join(", "))
 }
 
 /// A reason may quote a device: no line break or escape sequence of it reaches the terminal.

@@ -23,6 +23,7 @@ fn a_wrong_command_line_ends_with_64() {
         &["tree", "--server", "ftp://x"],
         &["explain", "E01O3"],
         &["get", "press-7"],
+        &["check", "--output", "xml", "fsmd.yaml"],
     ] {
         let output = verb(args.iter().copied());
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", text(&output.stderr));
@@ -31,6 +32,19 @@ fn a_wrong_command_line_ends_with_64() {
     let files = Files::new(&[("fsmd.yaml", CONFIG)]);
     let output = verb(["run", files.path("fsmd.yaml").to_str().unwrap(), "--log", "fsmd=loud"]);
     assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_slip_of_the_pen_gets_a_hint() {
+    for (args, hint) in [
+        (&["chekc"][..], "'check'"),
+        (&["check", "--stirct", "x"], "'--strict'"),
+        (&["get", "edge/press-7"], "did you mean `/edge/press-7`?"),
+        (&["check", "--output", "xml", "x"], "json"),
+    ] {
+        let said = text(&verb(args.iter().copied()).stderr);
+        assert!(said.contains(hint), "{args:?}: {said}");
+    }
 }
 
 // spec: U-2

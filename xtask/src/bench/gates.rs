@@ -3,7 +3,7 @@
 use bench_support::{Bound, Record};
 
 /// Gates that the targets promise. Without this list a gate could vanish with the benchmark that had it.
-const PROMISED: [(&str, &str); 8] = [
+const PROMISED: [(&str, &str); 10] = [
     ("P1", "evaluations"),
     ("P1", "allocations"),
     ("P2", "evaluations beyond the changed ones"),
@@ -11,6 +11,8 @@ const PROMISED: [(&str, &str); 8] = [
     ("P4", "bytes"),
     ("P6", "nodes visited"),
     ("P7", "visits"),
+    ("P10", "evaluations"),
+    ("P10", "allocations per collection"),
     ("P12", "evaluations"),
 ];
 

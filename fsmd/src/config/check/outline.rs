@@ -11,8 +11,7 @@ use crate::config::codes;
 /// Checks what entries say of each other.
 pub(in crate::config) fn outline(document: &Node, kinds: &Registry, found: &mut Diagnostics) {
     let units = Unit::all(document);
-    let single: Vec<&Node> =
-        units.iter().filter(|unit| unit.rows().is_none()).map(|unit| unit.node).collect();
+    let single: Vec<&Node> = units.iter().filter(|unit| !unit.is_repeated()).map(|unit| unit.node).collect();
     // A for_each may make any name, so with one of them a sibling can't be called unknown.
     let complete = single.len() == units.len();
     siblings(&single, complete, found);
@@ -28,7 +27,7 @@ pub(in crate::config) fn outline(document: &Node, kinds: &Registry, found: &mut 
             "workers" => worker(unit.node, kinds, found),
             _ => {}
         }
-        if unit.rows().is_none() {
+        if !unit.is_repeated() {
             marks(unit, found);
         }
     }

@@ -33,6 +33,11 @@ impl<'a> Unit<'a> {
         self.node.get("for_each")?.get("rows")?.as_sequence()
     }
 
+    /// Whether it stands for its rows, however many there are: they may not have been read.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.node.get("for_each").is_some()
+    }
+
     /// How many nodes it makes.
     pub(super) fn len(&self) -> usize {
         self.rows().map_or(1, <[Node]>::len)

@@ -131,8 +131,8 @@ mod tests {
     async fn a_panic_is_an_error_and_not_the_end() {
         let mut reader = Reader::default();
         let nothing = Inputs::default().under_way();
-        let result = reader.read(&nothing, || panic!("on purpose")).await;
-        assert_eq!(result.map(|()| ()), Err(ReadError::Panicked));
+        let result: Result<(), _> = reader.read(&nothing, || panic!("on purpose")).await;
+        assert_eq!(result, Err(ReadError::Panicked));
         assert_eq!(reader.read(&nothing, || 1).await, Ok(1));
     }
 }
