@@ -5,7 +5,10 @@
 
 /// One broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "planted-bugs"), expect(dead_code, unreachable_pub, reason = "asked about, never planted"))]
+#[cfg_attr(
+    not(feature = "planted-bugs"),
+    expect(dead_code, unreachable_pub, reason = "asked about, never planted")
+)]
 pub enum Bug {
     /// Messages to a former incarnation reach the one that has its place now.
     NoIncarnationCheck,

@@ -364,7 +364,7 @@ impl Engine {
         } else {
             match hot.phase {
                 Phase::Starting | Phase::Running if gated => Phase::Degraded,
-                Phase::Stopped if flags.has(Flags::SPENT) => Phase::Degraded,
+                Phase::Stopped if flags.has(Flags::SPENT) && !self.is_told_to_stop(index) => Phase::Degraded,
                 own @ (Phase::Stopped
                 | Phase::Starting
                 | Phase::Running

@@ -13,6 +13,10 @@ impl Engine {
     pub(super) fn aim(&mut self, index: u32) -> bool {
         let (goal, _) = self.wanted(index);
         let before = self.arena.hot(index).goal;
+        if self.arena.hot(index).flags.has(Flags::SPENT) {
+            // Whether it counts as failed depends on who holds it back.
+            self.refresh(index);
+        }
         if goal == before {
             return false;
         }
@@ -69,6 +73,16 @@ impl Engine {
             return (Goal::Run, None);
         }
         self.wanted_among_siblings(index)
+    }
+
+    /// Whether somebody wants it to stand still; otherwise it is held back by what happened to it, or waits for others.
+    pub(super) fn is_told_to_stop(&self, index: u32) -> bool {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        self.stopping.is_some()
+            || hot.flags.any(&[Flags::LEAVING, Flags::DISABLED]) && !hot.flags.has(Flags::RESTARTING)
+            || hot.parent != NONE && self.arena.hot(hot.parent).goal != Goal::Run
+            || cold.trouble.as_ref().is_some_and(|trouble| trouble.stopped_by.is_some())
+            || cold.target == Target::Stopped
     }
 
     /// `start_when` and `depends_on`.

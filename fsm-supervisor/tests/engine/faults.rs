@@ -362,3 +362,20 @@ fn eight_moves_without_news_are_a_livelock_and_wait_one_interval() {
     rig.run(secs(3));
     assert_eq!(rig.state("/r/a"), "Running");
 }
+
+// spec: S-22, S-26 (found by the simulation)
+#[test]
+fn a_node_whose_budget_is_spent_counts_as_failed_only_while_it_should_run() {
+    let mut rig = Rig::counting(&group("r", vec![group("g", vec![unit("a"), unit("b")])]));
+    world::thing("/r/g/a", |thing| thing.tell = Tell::Restart);
+    let spent = |rig: &Rig| rig.happened("/r/g/a", |e| matches!(e, EventKind::BudgetSpent { .. })) > 0;
+    rig.until("its budget is spent", spent);
+    rig.run(secs(5));
+    assert_eq!(rig.node("/r/g/a").phase, Phase::Degraded);
+    rig.command(Command::Stop { path: "/r/g".parse().unwrap(), who: "op".into() }).unwrap();
+    rig.run(secs(5));
+    assert_eq!((rig.node("/r/g/a").phase, rig.node("/r/g").children.stopped), (Phase::Stopped, 2));
+    rig.command(Command::Start { path: "/r/g".parse().unwrap(), who: "op".into() }).unwrap();
+    rig.run(secs(5));
+    assert_eq!(rig.node("/r/g/a").phase, Phase::Degraded);
+}

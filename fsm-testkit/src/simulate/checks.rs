@@ -220,9 +220,19 @@ impl Checks {
             let below = |other: &&TreeEntry| other.depth > entry.depth;
             let child_awaited =
                 self.entries[place + 1..].iter().take_while(below).any(|child| !is_there(child));
+            // One that is held waits for a sibling or its parent, who are looked at themselves.
+            let parent = entry.path.parent();
+            let relative =
+                |other: &&TreeEntry| other.path.parent() == parent || Some(&other.path) == parent.as_ref();
+            let relative_awaited = entry.goal == Goal::Stop
+                && self
+                    .entries
+                    .iter()
+                    .filter(relative)
+                    .any(|other| other.path != entry.path && !is_there(other));
             let looked = engine.node(&entry.path).and_then(|view| view.next_look);
             let soon = looked.is_some_and(|at| at != Moment::FAR && at.since(now) <= LONGEST_WAIT);
-            if !(soon || child_awaited) {
+            if !(soon || child_awaited || relative_awaited) {
                 return broken("J4", format!("nobody looks at {} again: next look {looked:?}", entry.path));
             }
         }
