@@ -80,6 +80,10 @@ impl Transcript {
         let _ = writeln!(self.text, "+{:<6} {path}  {what}", at.to_string());
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "events grow, and a transcript tells the life of nodes only"
+    )]
     fn what(&self, kind: &EventKind) -> Option<String> {
         Some(match kind {
             EventKind::NodeCreated { kind } => format!("created ({kind})"),

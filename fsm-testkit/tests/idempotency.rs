@@ -1,5 +1,7 @@
 //! An action that increments is found, in a row and after a cut; one that checks first passes.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails should fail where it is")]
+
 use std::path::PathBuf;
 
 use fsm_core::*;

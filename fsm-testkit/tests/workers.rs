@@ -1,5 +1,7 @@
 //! Scripted workers in a real tree under paused time: each trick shows, and the transcript tells the story.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails should fail where it is")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

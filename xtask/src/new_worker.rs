@@ -9,12 +9,14 @@ use crate::shell;
 use crate::workspace::Workspace;
 
 /// The files of a new crate; `{{…}}` stands for its names.
-const TEMPLATE: [(&str, &str); 6] = [
+const TEMPLATE: [(&str, &str); 8] = [
     ("Cargo.toml", include_str!("new_worker/template/Cargo.toml.txt")),
     ("src/lib.rs", include_str!("new_worker/template/src/lib.rs.txt")),
     ("src/config.rs", include_str!("new_worker/template/src/config.rs.txt")),
     ("src/state.rs", include_str!("new_worker/template/src/state.rs.txt")),
     ("src/worker.rs", include_str!("new_worker/template/src/worker.rs.txt")),
+    ("tests/actions.rs", include_str!("new_worker/template/tests/actions.rs.txt")),
+    ("tests/model.rs", include_str!("new_worker/template/tests/model.rs.txt")),
     ("tests/table.rs", include_str!("new_worker/template/tests/table.rs.txt")),
 ];
 

@@ -3,6 +3,7 @@
 //! A rule is waived where it has to be by a comment on the line or the line above:
 //! `tidy: allow(rule): reason`. A waiver without a reason, or one that waives nothing, is a finding itself.
 
+mod actions;
 mod docs;
 mod layout;
 mod lexer;
@@ -53,6 +54,7 @@ fn each_file(tree: &Tree) -> Vec<Finding> {
         if file.path.ends_with(".rs") && !file.is_fixture(tree) {
             of_file.extend(lines::check_rust(file, tree));
             of_file.extend(syntax::check(file));
+            of_file.extend(actions::check(file, tree));
         }
         if file.path.ends_with(".md") {
             of_file.extend(docs::check(file, tree));

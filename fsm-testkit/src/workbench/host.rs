@@ -9,12 +9,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// Panics by task name.
+type Panics = Mutex<Vec<(&'static str, Arc<str>)>>;
+
 /// The host of one node.
 pub(super) struct BenchHost {
     start: Instant,
     tasks: Mutex<JoinSet<()>>,
     /// Panics of tasks that nobody has asked about yet.
-    panics: Arc<Mutex<Vec<(&'static str, Arc<str>)>>>,
+    panics: Arc<Panics>,
     cancel: Mutex<CancellationToken>,
     cleanups: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
@@ -27,7 +30,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Tells of its task's panic when the task is unwound.
 struct Watched {
     name: &'static str,
-    panics: Arc<Mutex<Vec<(&'static str, Arc<str>)>>>,
+    panics: Arc<Panics>,
 }
 
 impl Drop for Watched {

@@ -90,5 +90,5 @@ fn a_scaffolded_worker_compiles_without_warnings_and_passes_its_tests() {
     let output = cargo(&["test", "--offline"]).expect("it passes its tests");
     let passed: Vec<&str> = output.lines().filter(|line| line.starts_with("test result: ok. ")).collect();
     let tests: u32 = passed.iter().filter_map(|line| line.split(' ').nth(3)?.parse::<u32>().ok()).sum();
-    assert!(tests >= 9, "8 tests and a doctest are in the template:\n{output}");
+    assert!(tests >= 12, "11 tests and a doctest are in the template:\n{output}");
 }

@@ -59,6 +59,10 @@ const RULES: &[Rule] = &[
     ),
     rule("thread-sleep", "nothing in this project sleeps on a thread: wait on a condition"),
     rule("empty-assert", "assert something that can fail"),
+    rule(
+        "idempotency-test",
+        "call `verify_action_idempotency` for it in the crate's tests, and name the action in that call",
+    ),
     rule("unfinished", "finish it, or delete it: there is no later"),
     rule("spec-id", "write `// spec: S-10, S-11`: ids with commas, then nothing, ` — words` or `: words`"),
     // Async.

@@ -91,6 +91,10 @@ fn an_unwanted_broker_is_stopped_until_all_of_it_is_gone() {
     case(on()).stop(TryingToStop).acts("stop");
     case(BrokerObserved { listening: false, ..on() }).stop(TryingToStop).acts("stop");
     Case::<MqttBroker>::new(config()).stop(TryingToStop).acts("stop");
+    // spec: S-24 — what can't be observed is stopped all the same.
+    let blind = |outcome| Case::<MqttBroker>::new(config()).after("stop", outcome).stop(TryingToStop);
+    blind(Outcome::Success).moves_to(Stopped).because("can't be observed");
+    blind(Outcome::Failure).acts("stop");
     case(off()).stop(TryingToStop).moves_to(Stopped);
     case(off()).stop(Stopped).stays();
     Case::<MqttBroker>::new(config()).stop(Stopped).stays();

@@ -50,7 +50,8 @@ fn case(observed: SimulatorObserved) -> Case<DeviceSimulator> {
 fn a_wanted_simulator_is_started_until_its_broker_lets_it_in() {
     case(off()).next(Stopped).moves_to(TryingToStart);
     case(off()).next(TryingToStart).acts("start");
-    case(connecting()).next(TryingToStart).stays().because("connecting");
+    case(connecting()).next(TryingToStart).stays().because("connecting").wakes();
+    case(connecting()).in_state_for(CONNECT_PATIENCE).next(TryingToStart).moves_to(Degraded);
     case(on()).next(TryingToStart).moves_to(Running);
     case(refused()).next(TryingToStart).moves_to(Degraded).because("connection refused");
     case(on()).next(Running).stays().because("publishing");
@@ -89,7 +90,15 @@ fn an_unwanted_simulator_is_stopped_until_it_is_gone() {
         Case::<DeviceSimulator>::new(SimulatorConfig::default()).stop(state).moves_to(TryingToStop);
     }
     case(on()).stop(TryingToStop).acts("stop");
-    Case::<DeviceSimulator>::new(SimulatorConfig::default()).stop(TryingToStop).acts("stop");
+    let unseen = || Case::<DeviceSimulator>::new(SimulatorConfig::default());
+    unseen().stop(TryingToStop).acts("stop");
+    // spec: S-24 — what can't be observed is stopped all the same.
+    unseen()
+        .after("stop", Outcome::Success)
+        .stop(TryingToStop)
+        .moves_to(Stopped)
+        .because("can't be observed");
+    unseen().after("stop", Outcome::Failure).stop(TryingToStop).acts("stop");
     case(off()).stop(TryingToStop).moves_to(Stopped);
     case(off()).stop(Stopped).stays();
     case(on()).stop(Stopped).moves_to(TryingToStop);

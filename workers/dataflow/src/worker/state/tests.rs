@@ -104,6 +104,10 @@ fn an_unwanted_flow_is_stopped_until_it_is_gone() {
     case(seen(Health::Active)).stop(TryingToStop).acts("stop");
     case(seen(Health::Failed("x".into()))).stop(TryingToStop).acts("stop");
     Case::<Dataflow>::new(config()).stop(TryingToStop).acts("stop");
+    // spec: S-24 — what can't be observed is stopped all the same.
+    let blind = |outcome| Case::<Dataflow>::new(config()).after("stop", outcome).stop(TryingToStop);
+    blind(Outcome::Success).moves_to(Stopped).because("can't be observed");
+    blind(Outcome::Failure).acts("stop");
     case(seen(Health::Absent)).stop(TryingToStop).moves_to(Stopped);
     case(seen(Health::Absent)).stop(Stopped).stays();
     case(seen(Health::Active)).stop(Stopped).moves_to(TryingToStop);
