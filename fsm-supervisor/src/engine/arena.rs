@@ -182,6 +182,8 @@ pub(crate) struct Trouble {
     pub(crate) farewell: Option<Moment>,
     /// Restarts inside the window, and until when the new incarnation is held back.
     pub(crate) restarts: Vec<Moment>,
+    /// Restarts since it was healthy for one window: the back-off grows with these, however slowly they come.
+    pub(crate) streak: u32,
     /// The budget is spent until it was healthy for one window.
     pub(crate) spent: bool,
     /// Since when it is healthy, while restarts are remembered.
@@ -199,6 +201,7 @@ impl Trouble {
     pub(crate) fn of_the_next_life(self) -> Self {
         Self {
             restarts: self.restarts,
+            streak: self.streak,
             spent: self.spent,
             restart_at: self.restart_at,
             stopped_by: self.stopped_by,

@@ -26,6 +26,7 @@ impl Engine {
                     // An operator who asks for it waits for no back-off and is not charged.
                     trouble.restart_at = None;
                     trouble.restarts.clear();
+                    trouble.streak = 0;
                     trouble.spent = false;
                 }
                 Ok(())

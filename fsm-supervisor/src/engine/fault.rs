@@ -137,6 +137,7 @@ impl Engine {
             trouble.restart_at = None;
             trouble.not_before = Moment::ZERO;
             trouble.restarts.clear();
+            trouble.streak = 0;
             trouble.spent = false;
         }
         if self.arena.hot_mut(index).flags.take(Flags::SPENT) {
@@ -166,11 +167,12 @@ impl Engine {
             trouble.restarts.retain(|at| now.since(*at) < budget.window);
         }
         trouble.restarts.push(now);
+        trouble.streak = trouble.streak.saturating_add(1);
+        let streak = trouble.streak;
         let restarts = trouble.restarts.len();
         let spent = was_spent || restarts > budget.max_restarts as usize;
         trouble.spent = spent;
-        let back_off =
-            if spent { budget.cap } else { self.back_off(index, restarts as u32, budget.base, budget.cap) };
+        let back_off = if spent { budget.cap } else { self.back_off(index, streak, budget.base, budget.cap) };
         self.arena.cold_mut(index).trouble.get_or_insert_default().restart_at = Some(now + back_off);
         let scope = self.arena.hot(index).scope;
         self.meter.restart(scope, cause, spent);
@@ -235,6 +237,7 @@ impl Engine {
         let long_enough = |since| now.since(since) >= window || planted::is(Bug::BudgetResetEarly);
         if healthy_since.is_some_and(long_enough) {
             trouble.restarts.clear();
+            trouble.streak = 0;
             trouble.spent = false;
         }
         trouble.healthy_since = (effective == Phase::Running).then(|| healthy_since.unwrap_or(now));

@@ -379,3 +379,37 @@ fn a_node_whose_budget_is_spent_counts_as_failed_only_while_it_should_run() {
     rig.run(secs(5));
     assert_eq!(rig.node("/r/g/a").phase, Phase::Degraded);
 }
+
+// spec: S-22 (found by the simulation)
+#[test]
+fn the_back_off_grows_also_when_failures_come_slowly() {
+    let mut rig = Rig::counting(&group("r", vec![unit("a")]));
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        // Healthy for half a window, then it fails again: never five times in one.
+        rig.until("it runs", |rig| rig.state("/r/a") == "Running");
+        rig.run(secs(30));
+        rig.forget();
+        world::thing("/r/a", |thing| thing.tell = Tell::Restart);
+        rig.until("it is restarted", |rig| !rig.events.is_empty());
+        rig.run(ms(10));
+        world::thing("/r/a", |thing| thing.tell = Tell::Nothing);
+        waits.extend(rig.events.iter().filter_map(|event| {
+            let EventKind::Restart { back_off, .. } = &event.kind else { return None };
+            Some(*back_off)
+        }));
+        rig.run(secs(2));
+    }
+    assert_eq!(waits.len(), 6);
+    assert!(waits.windows(2).all(|pair| pair[1] > pair[0]), "{waits:?}");
+    // A healthy run of one window begins anew.
+    rig.until("it runs", |rig| rig.state("/r/a") == "Running");
+    rig.run(secs(65));
+    rig.forget();
+    world::thing("/r/a", |thing| thing.tell = Tell::Restart);
+    let restarted = |rig: &Rig| {
+        rig.happened("/r/a", |e| matches!(e, EventKind::Restart { back_off, .. } if back_off.as_secs() < 2))
+            > 0
+    };
+    rig.until("it is restarted, soon", restarted);
+}
