@@ -1,3 +1,5 @@
+//! A file that rests is not read, and no change hides.
+
 use std::process::Command;
 
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! Who is as it should be, and who only rests.
+
 use std::time::Duration;
 
 use fsm_core::{ChildName, ChildSpec, PolicyOverride, Registry, Vars};
