@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fsm_core::erase::Slot;
 use fsm_core::{
     CauseId, ChildName, ChildrenCounts, Generation, Goal, Incarnation, Moment, NodeId, NodePath, Outcome,
-    Phase, Sort, Vars,
+    Phase, Policy, Sort, Vars,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -173,6 +173,12 @@ impl Engine {
     #[must_use]
     pub fn id_of(&self, path: &NodePath) -> Option<NodeId> {
         self.find(path).ok().map(|index| self.arena.id(index))
+    }
+
+    /// The policy that a node runs under: its kind's, with what its spec overrides.
+    #[must_use]
+    pub fn policy_of(&self, path: &NodePath) -> Option<&Policy> {
+        self.find(path).ok().map(|index| self.policy(index))
     }
 
     /// The names of the children that a node declares, in its order; also of those that are not there yet.

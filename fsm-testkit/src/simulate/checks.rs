@@ -11,8 +11,10 @@ use super::run::Check;
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(370);
 /// A node remembers so many decisions (S-50).
 const HISTORY: usize = 64;
-/// A back-off that shrinks by more than two jitters was given up.
-const SHRINKS: f64 = 0.65;
+/// A doubled back-off is at least so much longer than the one before, whatever the jitter of both (S-14: ±20 %).
+const GROWS: f64 = 1.3;
+/// So much of the cap is the cap, with its jitter.
+const AT_CAP: f64 = 0.79;
 
 /// What is known of the tree from what it told.
 #[derive(Default)]
@@ -105,10 +107,12 @@ impl Checks {
                 EventKind::Restart { cause, back_off } if *cause != "command" && *cause != "strategy" => {
                     let healthy = life.healthy_since.is_some_and(|since| now.since(since) >= WINDOW);
                     let before = life.last_back_off.filter(|_| !healthy);
-                    if before.is_some_and(|before| *back_off < before.mul_f64(SHRINKS)) {
+                    let cap = engine.policy_of(path).map_or(*back_off, |policy| policy.restart.cap);
+                    let grew = before.is_none_or(|before| *back_off >= before.mul_f64(GROWS));
+                    if !grew && *back_off < cap.mul_f64(AT_CAP) {
                         return broken(
                             "S-22",
-                            format!("{path}: its back-off shrank from {before:?} to {back_off:?}"),
+                            format!("{path}: its back-off went from {before:?} to {back_off:?}"),
                         );
                     }
                     life.last_back_off = Some(*back_off);
