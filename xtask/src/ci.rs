@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::fsmd::Fsmd;
 use crate::workspace::Workspace;
-use crate::{bench, codegen, shell, tidy};
+use crate::{bench, codegen, shell, sim, tidy};
 
 /// Runs every step; the first that fails ends it. On success it does not return: the test runner takes
 /// the place of this process, so that its summary is the last thing printed and its exit code is ours.
@@ -57,6 +57,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     ci.step("quick benches", |ci| {
         bench::run(ci.workspace, &bench::Request { quick: true, ..bench::Request::default() })
     })?;
+    ci.step("simulation", |ci| sim::run(ci.workspace, 0, sim::CI_SEEDS))?;
     ci.report();
     Err(ci.exec_tests(runner))
 }

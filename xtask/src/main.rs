@@ -8,6 +8,7 @@ mod fsmd;
 mod markers;
 mod new_worker;
 mod shell;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -54,6 +55,15 @@ enum Command {
     },
     /// Measure line coverage per crate and put it into docs/testing.md
     Coverage,
+    /// Simulate a plant under faults, seed after seed, and check every rule after each step
+    Sim {
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many
+        #[arg(long, default_value_t = sim::CI_SEEDS)]
+        seeds: u64,
+    },
     /// Make a worker crate that compiles and is tested, in workers/NAME
     NewWorker {
         /// Lower-case words with `-` between them, such as `pump-station`
@@ -82,6 +92,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             bench::run(&workspace, &bench::Request { name, quick, write })
         }
         Command::Coverage => coverage::run(&workspace),
+        Command::Sim { from, seeds } => sim::run(&workspace, from, seeds),
         Command::NewWorker { name } => new_worker::run(&workspace, &name),
     }
 }

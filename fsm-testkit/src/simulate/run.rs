@@ -201,7 +201,8 @@ impl<'a> Run<'a> {
             let wake = self.engine.next_wake().unwrap_or(Moment::FAR).min(now + Duration::from_secs(1));
             let wake = self.shared.instant(wake.max(now));
             tokio::select! {
-                // In order: what has come is taken before time goes on.
+                // In order: what has come is taken before time goes on. Cancel-safe: the permit of `notified` is kept, and
+                // a sleep has no state.
                 biased;
                 () = self.shared.news.notified() => {}
                 () = tokio::time::sleep_until(wake) => {}
