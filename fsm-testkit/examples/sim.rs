@@ -32,13 +32,13 @@ fn main() -> ExitCode {
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
-                let mut own = Report::default();
+                let (mut own, plant) = (Report::default(), plant::plant());
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= end {
                         break;
                     }
-                    match plant::plant().seed(seed).run() {
+                    match plant.run_seed(seed) {
                         Ok(report) => own = own.and(report),
                         Err(failure) => found.lock().unwrap().1.push(*failure),
                     }

@@ -142,8 +142,18 @@ impl Simulation {
     /// # Errors
     /// [`Failure`] names the rule that was broken, with a shrunk script.
     pub fn run(&self) -> Result<Report, Box<Failure>> {
-        let script = self.script()?;
-        self.play(&script).map(|(report, _)| report).map_err(|broken| self.failure(&script, broken))
+        self.run_seed(self.seed)
+    }
+
+    /// The same for another seed: for many of them one simulation is quicker than one each.
+    ///
+    /// # Errors
+    /// [`Failure`] as for [`run`](Self::run).
+    pub fn run_seed(&self, seed: u64) -> Result<Report, Box<Failure>> {
+        let script = self.script(seed)?;
+        self.play(seed, &script)
+            .map(|(report, _)| report)
+            .map_err(|broken| self.failure(seed, &script, broken))
     }
 
     /// The same, with the trace: everything that happened, line by line. Equal seeds give equal traces, byte for byte (J6).
@@ -151,8 +161,8 @@ impl Simulation {
     /// # Errors
     /// [`Failure`] as for [`run`](Self::run).
     pub fn trace(&self) -> Result<(Report, String), Box<Failure>> {
-        let script = self.script()?;
-        self.play(&script).map_err(|broken| self.failure(&script, broken))
+        let script = self.script(self.seed)?;
+        self.play(self.seed, &script).map_err(|broken| self.failure(self.seed, &script, broken))
     }
 
     /// Runs a script as it was printed.
@@ -170,38 +180,36 @@ impl Simulation {
                 trace: String::new(),
             })
         })?;
-        self.play(&script).map(|(report, _)| report).map_err(|broken| self.failure(&script, broken))
+        let seed = self.seed;
+        self.play(seed, &script)
+            .map(|(report, _)| report)
+            .map_err(|broken| self.failure(seed, &script, broken))
     }
 
     /// The script that the seed makes.
-    fn script(&self) -> Result<Script, Box<Failure>> {
+    fn script(&self, seed: u64) -> Result<Script, Box<Failure>> {
         if self.paths.get().is_none() {
             let quiet = Script::default();
-            let seen =
-                run::paths(&(self.stage)(), self.seed).map_err(|broken| self.failure(&quiet, broken))?;
+            // Which nodes there are depends on no seed.
+            let seen = run::paths(&(self.stage)(), 0).map_err(|broken| self.failure(0, &quiet, broken))?;
             let _ = self.paths.set(seen);
         }
         let stage = (self.stage)();
         let paths = self.paths.get().map_or(&[][..], Vec::as_slice);
-        Ok(self.faults.script(self.seed, &stage, paths))
+        Ok(self.faults.script(seed, &stage, paths))
     }
 
-    fn play(&self, script: &Script) -> Result<(Report, String), Broken> {
-        run::play(&(self.stage)(), self.seed, script)
+    fn play(&self, seed: u64, script: &Script) -> Result<(Report, String), Broken> {
+        run::play(&(self.stage)(), seed, script)
     }
 
     /// Shrinks the script as long as the same rule is broken.
-    fn failure(&self, script: &Script, broken: Broken) -> Box<Failure> {
-        let still = |shorter: &Script| self.play(shorter).err().filter(|other| other.rule == broken.rule);
+    fn failure(&self, seed: u64, script: &Script, broken: Broken) -> Box<Failure> {
+        let still =
+            |shorter: &Script| self.play(seed, shorter).err().filter(|other| other.rule == broken.rule);
         let (script, shrunk) = shrink::shrink(script, still);
         let broken = shrunk.unwrap_or(broken);
-        Box::new(Failure {
-            seed: self.seed,
-            rule: broken.rule,
-            what: broken.what,
-            script,
-            trace: broken.trace,
-        })
+        Box::new(Failure { seed, rule: broken.rule, what: broken.what, script, trace: broken.trace })
     }
 }
 
