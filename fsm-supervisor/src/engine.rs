@@ -238,7 +238,8 @@ impl Engine {
         }
     }
 
-    /// Gives back what a store kept of a path before its node is created: to be called before the first root.
+    /// Gives back what a store kept of a path before its node is created: to be called before the first root. The driver of
+    /// this crate has no durable store to read from yet; the simulation has.
     pub fn restore(&mut self, path: NodePath, what: Remembered) {
         self.known.insert(path, what);
     }

@@ -1,50 +1,37 @@
 //! The loop: take what happened, tick while anything is due, carry out the effects, sleep until the next deadline.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fsm_core::erase::{ActionRun, CollectRun};
+use fsm_core::erase::ActionRun;
 use fsm_core::{
-    ActionId, ActionPolicy, ChildSpec, Generation, Identity, MetricSink, Moment, NoMetrics, NodeId, NodePath,
-    Vars,
+    ActionId, ActionPolicy, ChildSpec, Identity, MetricSink, Moment, NoMetrics, NodeId, NodePath, Vars,
 };
 use fsm_executor::{EnqueueError, Executor, ExecutorEvent, Priority, Request};
-use fsm_metrics::{Metrics, ScopeId};
+use fsm_metrics::Metrics;
 use fsm_store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+mod collect;
+
+use collect::{Collecting, Threads};
+
 use super::handle::{ActError, ApplyReceipt, Ask};
 use super::host::{JobHost, Shared};
 use super::inbox::Inbox;
 use super::record::{ActionRecorder, Pool, Recorder};
-use super::tasks::{AbortOnDrop, Caught, Incarnations, spawn, spawn_blocking};
+use super::tasks::Incarnations;
 use super::{Clock, DriverConfig, StartError};
 use crate::effect::{Effect, Effects};
-use crate::engine::{Engine, ShutdownReport, Stopwatch, Touched, panic_text};
+use crate::engine::{Engine, ShutdownReport, Stopwatch, Touched};
 use crate::event::Event;
-use crate::input::{CollectFailure, Command, Input, Refusal};
+use crate::input::{Command, Input, Refusal};
 
 /// So many inputs ahead memory is asked for: enough for their waits to overlap, few enough to stay in the first cache.
 const FORESEEN: usize = 32;
-
-/// A collection under way.
-struct Collecting {
-    started: Moment,
-    /// Cancels and drops it when the entry goes.
-    _task: AbortOnDrop,
-    cancel: CancellationToken,
-    /// Of a blocking one: whose thread it holds for as long as this can be upgraded.
-    holds: Option<(NodePath, Weak<()>)>,
-}
-
-/// A blocking collection that nobody waits for any more.
-struct Leaked {
-    held: Weak<()>,
-    scope: ScopeId,
-}
 
 /// Measures the engine's own work on the machine's clock, also under paused time.
 struct Wall(std::time::Instant);
@@ -71,9 +58,7 @@ pub(crate) struct Drive {
     inputs: Vec<Input>,
     stopwatch: Wall,
     collecting: HashMap<NodeId, Collecting>,
-    /// Blocking collections that nobody waits for any more, while they hold their thread: by path, since a new incarnation
-    /// has to wait for them too.
-    leaked: HashMap<NodePath, Leaked>,
+    threads: Threads,
     /// Paths of actions in flight; of abandoned ones until they end.
     acting: HashMap<NodeId, NodePath>,
     abandoned: HashMap<NodePath, NodeId>,
@@ -118,7 +103,7 @@ impl Drive {
             inputs: Vec::new(),
             stopwatch: Wall(monotonic()),
             collecting: HashMap::new(),
-            leaked: HashMap::new(),
+            threads: Threads::default(),
             acting: HashMap::new(),
             abandoned: HashMap::new(),
             generation: 0,
@@ -161,7 +146,7 @@ impl Drive {
             }
             self.tick(now);
         }
-        self.count_leaked();
+        self.threads.count(self.engine.samples());
         let stats = self.executor.stats();
         self.pool.record(stats.running, stats.waiting);
         self.engine.flush_metrics();
@@ -264,82 +249,6 @@ impl Drive {
     fn host(&mut self, node: NodeId, cancel: CancellationToken) -> JobHost {
         let metrics = self.sink(node);
         JobHost { shared: Arc::clone(&self.shared), node, cancel, cleanups: None, metrics }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the fields of one effect")]
-    fn collect(
-        &mut self,
-        node: NodeId,
-        started: Moment,
-        generation: Generation,
-        timeout: Duration,
-        blocking: bool,
-        identity: &Identity,
-        run: CollectRun,
-    ) {
-        if self.leaked.get(&identity.path).is_some_and(|leaked| leaked.held.strong_count() > 0) {
-            // One collector per node (I8): while one holds its thread no other is started beside it.
-            let taken = self.shared.clock.now();
-            let result = Err(CollectFailure::Timeout(timeout));
-            self.shared.inbox.put(Input::Observed { node, started, taken, generation, result });
-            return;
-        }
-        let cancel = CancellationToken::new();
-        let host = Arc::new(self.host(node, cancel.clone()));
-        let shared = Arc::clone(&self.shared);
-        let hold = blocking.then(|| Arc::new(()));
-        let holds = hold.as_ref().map(|hold| (identity.path.clone(), Arc::downgrade(hold)));
-        tracing::trace!(path = %identity.path, "collecting");
-        let token = cancel.clone();
-        let task = spawn(async move {
-            let job = Caught::new(run(host));
-            let result = if blocking {
-                let job = async move {
-                    let _held = hold;
-                    job.await
-                };
-                tokio::time::timeout(timeout, spawn_blocking(job))
-                    .await
-                    .map(|joined| joined.unwrap_or_else(|_| Err(Box::new("the collector was aborted"))))
-            } else {
-                tokio::time::timeout(timeout, job).await
-            };
-            token.cancel();
-            let result = match result {
-                Ok(Ok(Ok(collected))) => Ok(collected),
-                Ok(Ok(Err(error))) => Err(CollectFailure::Error(error)),
-                Ok(Err(panic)) => Err(CollectFailure::Panic(panic_text(&*panic))),
-                Err(_elapsed) => Err(CollectFailure::Timeout(timeout)),
-            };
-            let taken = shared.clock.now();
-            shared.inbox.put(Input::Observed { node, started, taken, generation, result });
-        });
-        let task = AbortOnDrop(task.abort_handle());
-        self.collecting.insert(node, Collecting { started, _task: task, cancel, holds });
-    }
-
-    /// Ends a collection, or forgets one that ended. A blocking one can't be ended: it is remembered until it lets go.
-    fn let_go(&mut self, node: NodeId) {
-        let Some(collecting) = self.collecting.remove(&node) else { return };
-        collecting.cancel.cancel();
-        if let Some((path, held)) = collecting.holds.filter(|(_, held)| held.strong_count() > 0)
-            && let Some((scope, _)) = self.engine.scope(node)
-        {
-            self.engine.samples().collectors_leaked(scope, 1);
-            self.leaked.insert(path, Leaked { held, scope });
-        }
-    }
-
-    /// Forgets collections that let go of their threads after all.
-    fn count_leaked(&mut self) {
-        let samples = self.engine.samples();
-        self.leaked.retain(|_, leaked| {
-            let held = leaked.held.strong_count() > 0;
-            if !held {
-                samples.collectors_leaked(leaked.scope, -1);
-            }
-            held
-        });
     }
 
     fn execute(

@@ -224,7 +224,9 @@ impl Pending {
     fn take(&mut self, incarnation: Incarnation, what: What) {
         if incarnation != self.incarnation && incarnation.get() != 0 {
             // A new life: what was not written of the one before is history nobody saw.
-            *self = Self { incarnation, stopped_by: self.stopped_by.take(), ..Self::default() };
+            // But documents are of the path.
+            let (stopped_by, dynamic) = (self.stopped_by.take(), self.dynamic.take());
+            *self = Self { incarnation, stopped_by, dynamic, ..Self::default() };
         }
         match what {
             What::Identity { kind, created_at } => self.identity = Some((kind, created_at)),
@@ -235,7 +237,10 @@ impl Pending {
             }
             What::Override { stopped_by } => self.stopped_by = Some(stopped_by),
             What::Dynamic { children } => self.dynamic = Some(children),
-            What::Removed => self.removed = true,
+            What::Removed => {
+                self.removed = true;
+                self.dynamic = Some(Vec::new());
+            }
         }
     }
 
@@ -244,6 +249,8 @@ impl Pending {
             + u64::from(self.desired.is_some())
             + u64::from(self.observed.is_some() || self.state.is_some())
             + u64::from(self.removed)
+            + u64::from(self.stopped_by.is_some())
+            + u64::from(self.dynamic.is_some())
     }
 
     /// Adds what waits to a batch.
@@ -414,7 +421,9 @@ impl Pending {
     /// The newer changes over these.
     fn overlay(&mut self, newer: Self) {
         if newer.incarnation != self.incarnation {
-            *self = Self { stopped_by: newer.stopped_by.or_else(|| self.stopped_by.take()), ..newer };
+            let stopped_by = newer.stopped_by.or_else(|| self.stopped_by.take());
+            let dynamic = newer.dynamic.or_else(|| self.dynamic.take());
+            *self = Self { stopped_by, dynamic, ..newer };
             return;
         }
         self.identity = newer.identity.or_else(|| self.identity.take());

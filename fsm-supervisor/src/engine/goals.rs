@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fsm_core::{Condition, Goal, Moment, NodeId, Phase, Reason, Target};
+use fsm_core::{ChildExtras, Condition, Goal, Moment, NodeId, Phase, Reason, Target};
 
 use super::Engine;
 use super::arena::NONE;
@@ -83,6 +83,7 @@ impl Engine {
             || hot.parent != NONE && self.arena.hot(hot.parent).goal != Goal::Run
             || cold.trouble.as_ref().is_some_and(|trouble| trouble.stopped_by.is_some())
             || cold.target == Target::Stopped
+            || hot.parent != NONE && !self.parent_state_allows(index)
     }
 
     /// `start_when` and `depends_on`.
@@ -91,9 +92,8 @@ impl Engine {
         let Some(extras) = cold.spec.extras.as_ref().filter(|_| hot.parent != NONE) else {
             return (Goal::Run, None);
         };
-        let parent = self.arena.hot(hot.parent);
-        let state = self.state_name(hot.parent);
-        if !extras.start_when.holds(state, parent.phase) {
+        if !self.parent_state_allows(index) {
+            let state = self.state_name(hot.parent);
             return (Goal::Stop, Some(Reason::from(("held while its parent is {}", state))));
         }
         for dependency in &extras.depends_on {
@@ -111,6 +111,14 @@ impl Engine {
             );
         }
         (Goal::Run, None)
+    }
+
+    /// Whether `start_when` holds.
+    fn parent_state_allows(&self, index: u32) -> bool {
+        let (hot, cold) = (self.arena.hot(index), self.arena.cold(index));
+        let parent = self.arena.hot(hot.parent);
+        let holds = |extras: &ChildExtras| extras.start_when.holds(self.state_name(hot.parent), parent.phase);
+        cold.spec.extras.as_deref().is_none_or(holds)
     }
 
     fn is_met(&self, parent: u32, sibling: &str, condition: Condition) -> bool {

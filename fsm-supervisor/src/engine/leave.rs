@@ -226,13 +226,33 @@ impl Engine {
 
     fn remember_path(&mut self, index: u32) {
         if self.known.len() >= KNOWN {
-            self.known.shift_remove_index(0);
+            // Many at a time: each removal from the front moves all others.
+            self.known.drain(..KNOWN / 4);
         }
+        let path = self.arena.path(index);
+        let dynamic = self.dynamic_to_come_back(index, &path);
         let cold = self.arena.cold(index);
         let stopped_by = cold.trouble.as_ref().and_then(|t| t.stopped_by.clone());
-        let known =
-            Remembered { starts: cold.starts, created_at: cold.created_at, stopped_by, dynamic: Vec::new() };
-        self.known.insert(self.arena.path(index), known);
+        let known = Remembered { starts: cold.starts, created_at: cold.created_at, stopped_by, dynamic };
+        self.known.insert(path, known);
+    }
+
+    /// The children added at run time that come back with a node: when it leaves because one above it starts over, or could
+    /// never be made.
+    fn dynamic_to_come_back(&self, index: u32, path: &NodePath) -> Vec<Arc<ChildSpec>> {
+        if self.arena.hot(index).slot == Slot::NONE {
+            return self.known.get(path).map_or_else(Vec::new, |known| known.dynamic.clone());
+        }
+        let mut above = self.arena.hot(index).parent;
+        while above != NONE && !self.arena.hot(above).flags.has(Flags::LEAVING) {
+            above = self.arena.hot(above).parent;
+        }
+        let comes_back = above != NONE && self.arena.hot(above).flags.has(Flags::RESTARTING);
+        let own = self.arena.hot(index).flags.has(Flags::LEAVING);
+        match &self.arena.cold(index).supervisor {
+            Some(supervisor) if comes_back && !own => supervisor.dynamic.values().map(Arc::clone).collect(),
+            Some(_) | None => Vec::new(),
+        }
     }
 
     /// The node starts over in its place: a new cell, a new handle, nothing of the old life.

@@ -275,7 +275,7 @@ impl Engine {
         let now_ms = self.config.epoch_ms + self.now.as_nanos() / 1_000_000;
         let known = self
             .known
-            .shift_remove(&path)
+            .swap_remove(&path)
             .unwrap_or_else(|| Remembered { created_at: now_ms, ..Remembered::default() });
         let depth = if parent == NONE { 0 } else { self.arena.hot(parent).depth + 1 };
         let kind = self.names.get(&*spec.kind).copied();
@@ -355,9 +355,9 @@ impl Engine {
         let created_at = cold.created_at;
         let id = self.arena.insert(hot, cold);
         let index = id.index() as u32;
-        self.readopt(index, &known.dynamic);
         let kind: Arc<str> = Arc::from(&*self.arena.cold(index).spec.kind);
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
+        self.readopt(index, known.dynamic);
         self.emit(index, EventKind::NodeCreated { kind });
         self.meter.size(depth, 1);
         self.touch(index, super::Touched::Created);
@@ -365,19 +365,24 @@ impl Engine {
         id
     }
 
-    /// Children added at run time in another process. What can't be used any more is left out, with an event.
-    fn readopt(&mut self, index: u32, dynamic: &[Arc<ChildSpec>]) {
-        for spec in dynamic {
-            let typed = self.type_spec(index, spec);
-            if let Some(fault) = &typed.fault {
-                let error = format!("`{}`, added at run time: {}", spec.name, fsm_core::chain(&**fault));
-                self.emit(index, EventKind::TemplateError { error: error.into() });
-                continue;
-            }
-            let supervisor = self.arena.cold_mut(index).supervisor.get_or_insert_default();
-            supervisor.dynamic.insert(spec.name.clone(), Arc::new(typed));
-            self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+    /// Children added at run time, in another process or before their parent came back. One that can't be used any more is
+    /// shown as invalid, as a declared one would be. A node that could not be made itself keeps them for its next life.
+    fn readopt(&mut self, index: u32, dynamic: Vec<Arc<ChildSpec>>) {
+        if dynamic.is_empty() {
+            return;
         }
+        if self.arena.hot(index).slot == Slot::NONE {
+            let kept = Remembered { dynamic, ..Remembered::default() };
+            self.known.insert(self.arena.path(index), kept);
+            return;
+        }
+        for spec in dynamic {
+            let typed = Arc::new(self.type_spec(index, &spec));
+            let supervisor = self.arena.cold_mut(index).supervisor.get_or_insert_default();
+            supervisor.dynamic.insert(spec.name.clone(), typed);
+        }
+        self.arena.hot_mut(index).flags.set(Flags::MEMBERS);
+        self.persist_dynamic(index);
     }
 
     /// Stores which children were added at run time.
@@ -440,6 +445,8 @@ impl Engine {
         let base = *self.kinds[hot.kind as usize].policy();
         let policy = own_policy(&spec, Some(base));
         let was_gated = self.arena.hot(index).flags.has(Flags::GATED);
+        // Before the flags change: they say whose policy counts.
+        let (interval, freshness) = self.rhythm(index);
         let flags = &mut self.arena.hot_mut(index).flags;
         note_spec(flags, &spec, policy.as_deref(), Some(&base));
         let gated = was_gated || flags.has(Flags::GATED);
@@ -451,7 +458,6 @@ impl Engine {
         let inherited =
             if parent == NONE { Arc::default() } else { Arc::clone(&self.arena.cold(parent).variables) };
         let variables = merge(&inherited, &spec.variables);
-        let (interval, freshness) = self.rhythm(index);
         let cold = self.arena.cold_mut(index);
         cold.spec = spec;
         cold.policy = policy;

@@ -288,7 +288,9 @@ impl Engine {
         if self.arena.hot(index).flags.has(Flags::FRESH_ARMED) {
             self.arena.hot_mut(index).flags.set(Flags::FRESH_MOVED);
             self.arena.cold_mut(index).trouble.get_or_insert_default().fresh_at = Some(self.now);
-            self.check_fresh(index);
+            // Its collector did nothing wrong so far: it has the time of one look.
+            let patience = self.now + self.policy(index).collect_timeout();
+            self.check_fresh(index, patience);
         }
     }
 
@@ -298,7 +300,7 @@ impl Engine {
         if !self.arena.hot(index).flags.has(Flags::FRESH_MOVED)
             || self.arena.cold(index).trouble.as_ref().and_then(|t| t.fresh_at).is_none_or(is_newest)
         {
-            self.check_fresh(index);
+            self.check_fresh(index, Moment::ZERO);
         }
     }
 
@@ -312,8 +314,8 @@ impl Engine {
         self.wheel.arm(at, node, Timer::Fresh);
     }
 
-    /// Compares, then arms for when it could matter next.
-    fn check_fresh(&mut self, index: u32) {
+    /// Compares, then arms for when it could matter next. The collector isn't given up before `patience`.
+    fn check_fresh(&mut self, index: u32, patience: Moment) {
         let (stale_after, collector_timeout) = {
             let policy = self.policy(index);
             (policy.stale_after(), policy.collector_timeout())
@@ -334,8 +336,9 @@ impl Engine {
             self.grow_stale(index, age);
             self.mark(index);
         }
-        if age < collector_timeout {
-            self.arm_fresh(index, taken + collector_timeout);
+        let give_up = (taken + collector_timeout).max(patience);
+        if self.now < give_up {
+            self.arm_fresh(index, give_up);
             return;
         }
         self.restart_collector(index);

@@ -201,3 +201,22 @@ async fn a_collection_that_is_cancelled_at_once_does_not_count_as_held() {
     tree.until("it still looks", |_, traffic| traffic.passed > passed + 3).await;
     assert_eq!(tree.handle.shutdown(Duration::from_secs(10)).await.unwrap().forced, []);
 }
+
+// spec: I8, S-34 (restarted while its first look holds the thread)
+#[tokio::test]
+async fn a_restart_while_a_collector_holds_its_thread_waits_for_it() {
+    let tree = Lookout::new().await;
+    let first =
+        tree.until("it runs", |view, traffic| view.phase == Phase::Running && traffic.passed > 3).await;
+    for _ in 0..20 {
+        tree.door.set(true);
+        let held = tree.until("a look is under way", |_, traffic| traffic.inside == 1).await;
+        tree.handle.command(Command::Restart { path: first.path.clone(), who: "test".into() }).await.unwrap();
+        tree.until("it started over", |view, _| view.incarnation != held.incarnation).await;
+        tree.door.set(false);
+        tree.until("it runs again", |view, _| view.phase == Phase::Running && view.collect_error.is_none())
+            .await;
+    }
+    assert_eq!(tree.door.traffic().most, 1);
+    assert_eq!(tree.handle.shutdown(Duration::from_secs(10)).await.unwrap().forced, []);
+}

@@ -335,3 +335,28 @@ fn a_node_at_rest_is_not_looked_at() {
     assert_eq!(rig.visited, 0);
     assert!(rig.engine.next_wake().is_none_or(|wake| wake > at(secs(120)) || wake == Moment::FAR));
 }
+
+// spec: S-31, C-5 (the policy of the kind counts again when a spec overrides nothing any more)
+#[test]
+fn an_override_that_goes_away_counts_at_once() {
+    let slow = |p: &mut fsm_core::PolicyOverride| p.interval = Some(secs(3_600).into());
+    let mut rig = Rig::settled(&group("r", vec![unit("a").policy(slow)]));
+    rig.declare(&one());
+    rig.run(secs(5));
+    assert!(rig.collections("/r/a").len() >= 4, "{:?}", rig.collections("/r/a"));
+    world::thing("/r/a", |thing| thing.collect = Collect::Fails);
+    rig.run(secs(12));
+    assert!(rig.node("/r/a").stale);
+}
+
+// spec: S-31
+#[test]
+fn shorter_bounds_do_not_punish_a_collector_that_did_nothing_wrong() {
+    let slow = |p: &mut fsm_core::PolicyOverride| p.interval = Some(secs(60).into());
+    let mut rig = Rig::settled(&group("r", vec![unit("a").policy(slow)]));
+    rig.run(secs(40));
+    rig.declare(&one());
+    rig.run(secs(5));
+    assert_eq!(rig.happened("/r/a", |e| matches!(e, EventKind::CollectorRestarted { .. })), 0);
+    assert!(!rig.node("/r/a").stale);
+}
