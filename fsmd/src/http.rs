@@ -44,6 +44,11 @@ impl Api {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(wanted);
     }
 
+    /// The tree has taken what it was wanted to be.
+    pub(crate) fn applied(&self) {
+        self.wanted().was_applied();
+    }
+
     fn wanted(&self) -> Arc<Wanted> {
         Arc::clone(&self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
     }

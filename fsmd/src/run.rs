@@ -75,6 +75,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     logging::report(&loaded.warnings, loaded.telemetry.log);
     let gone = |_| Failure::new("the tree ended by itself");
     tree.apply(loaded.root, loaded.global).await.map_err(gone)?;
+    api.applied();
 
     let (ended, end) = watch::channel(());
     let mut tasks = JoinSet::new();

@@ -15,5 +15,6 @@ pub(crate) fn run(workspace: &Workspace, from: u64, seeds: u64) -> Result<()> {
     // The profile of the benchmarks: what they built is used again.
     cargo.args(["run", "--profile=bench", "-p", "fsm-testkit", "--example", "sim", "--"]);
     cargo.args([from.to_string(), seeds.to_string()]);
-    shell::run(&mut cargo).context("the simulation found broken rules: each is shown above with a script that repeats it")
+    shell::run(&mut cargo)
+        .context("the simulation found broken rules: each is shown above with a script that repeats it")
 }

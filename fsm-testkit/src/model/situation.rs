@@ -71,9 +71,9 @@ impl Situation {
     pub(super) fn acted(self, action: u8, outcome: Outcome, most: u8) -> Self {
         let failures = match outcome {
             Outcome::Success => 0,
-            Outcome::Failure | Outcome::Timeout | Outcome::Panic | Outcome::Cancelled => {
-                (self.failures + 1).min(most)
-            }
+            Outcome::Failure | Outcome::Timeout | Outcome::Panic => (self.failures + 1).min(most),
+            // As the engine counts: nobody knows how it would have ended.
+            Outcome::Cancelled => self.failures,
         };
         let attempts = (self.attempts + 1).min(most);
         Self { last: Some(Last { action, outcome }), attempts, failures, acted: 0, ..self }

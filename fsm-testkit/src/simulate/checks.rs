@@ -254,7 +254,7 @@ impl Checks {
 
     /// Whether everybody is where it should be.
     pub(super) fn has_recovered(&self, engine: &Engine) -> bool {
-        engine.next_wake().is_none_or(|_| true) && engine.tree().iter().all(|e| is_there(e) && !e.invalid)
+        engine.tree().iter().all(|e| is_there(e) && !e.invalid)
     }
 
     /// J5: the tree became what is declared, in the declared order.

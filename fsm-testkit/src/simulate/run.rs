@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
         let mut inputs = self.shared.take();
         // Nodes come in another order with each seed; what is of one node stays in its order.
         let now = self.shared.now();
-        inputs.sort_by_key(|input| dice(self.seed, (now.as_nanos(), of(input).map(NodeId::index))));
+        inputs.sort_by_key(|input| dice(self.seed, (now.as_nanos(), input.node().map(NodeId::index))));
         for input in inputs {
             self.deliver(input)?;
         }
@@ -382,19 +382,6 @@ fn fault_of(present: &Present, path: &NodePath, now: Moment, of_actions: bool) -
     let faults = present.get_mut(path)?;
     faults.retain(|(_, until)| *until > now);
     faults.iter().rev().map(|(fault, _)| *fault).find(|fault| fault.is_of_actions() == of_actions)
-}
-
-/// Whose input it is.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others are of no node")]
-fn of(input: &Input) -> Option<NodeId> {
-    match input {
-        Input::Observed { node, .. }
-        | Input::Pushed { node, .. }
-        | Input::ActionStarted { node, .. }
-        | Input::ActionEnded { node, .. }
-        | Input::ActionRefused { node, .. } => Some(*node),
-        _ => None,
-    }
 }
 
 fn dice(seed: u64, what: impl Hash) -> u64 {

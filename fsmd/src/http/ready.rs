@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fsm_core::{Goal, NodePath, Phase, StartWhen};
 use fsm_supervisor::TreeEntry;
@@ -17,6 +18,8 @@ use crate::config::{Rendered, RenderedNode};
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     nodes: HashMap<NodePath, Want>,
+    /// The tree was told so. Before that it is the tree of another config, whatever it looks like.
+    applied: AtomicBool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -51,7 +54,12 @@ impl Wanted {
         };
         let wants: Vec<Want> = rendered.nodes.iter().map(want).collect();
         let paths = rendered.nodes.iter().map(|node| node.path.clone());
-        Self { nodes: paths.zip(wants).collect() }
+        Self { nodes: paths.zip(wants).collect(), applied: AtomicBool::new(false) }
+    }
+
+    /// From now on the tree is the one that is wanted, or on its way there.
+    pub(super) fn was_applied(&self) {
+        self.applied.store(true, Ordering::Release);
     }
 
     /// Whether the node's parent has to be known to judge it.
@@ -107,8 +115,10 @@ impl Wanted {
 
     /// What keeps the tree from being ready. A tree without nodes waits for its root.
     pub(super) fn not_ready(&self, entries: &[TreeEntry]) -> Vec<Waiting> {
-        if entries.is_empty() {
-            let reason = "the tree has no root yet".to_owned();
+        if entries.is_empty() || !self.applied.load(Ordering::Acquire) {
+            let reason =
+                if entries.is_empty() { "the tree has no root yet" } else { "the config is being applied" };
+            let reason = reason.to_owned();
             let [path, state, goal] = ["/", "", "run"].map(str::to_owned);
             return vec![Waiting { path, state, goal, reason }];
         }

@@ -143,6 +143,7 @@ impl Reload {
         }
         api.wants(Wanted::of(&loaded.rendered));
         let receipt = tree.apply(loaded.root, loaded.global).await.ok()?;
+        api.applied();
         if receipt.is_empty() {
             tracing::info!(
                 evaluated = receipt.evaluated,

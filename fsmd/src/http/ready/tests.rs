@@ -15,13 +15,18 @@ fn seen<'a>(path: &'a NodePath, goal: Goal, phase: Phase) -> Seen<'a> {
     Seen { path, state: "State", phase, goal, invalid: false, stopped: false }
 }
 
+/// What is wanted, as after it was applied.
+fn wanted(nodes: HashMap<NodePath, Want>) -> Wanted {
+    Wanted { nodes, applied: AtomicBool::new(true) }
+}
+
 /// Whether `/edge/a` is as it should be below a parent that runs.
 #[track_caller]
 fn check(want: Option<Want>, goal: Goal, phase: Phase, fit: bool) {
     let (root, node) = (path("/edge"), path("/edge/a"));
     let nodes = want.map(|want| (node.clone(), want)).into_iter().collect();
     let parent = seen(&root, Goal::Run, Phase::Running);
-    assert_eq!(Wanted { nodes }.judge(&seen(&node, goal, phase), Some(&parent)), fit, "{goal} {phase}");
+    assert_eq!(wanted(nodes).judge(&seen(&node, goal, phase), Some(&parent)), fit, "{goal} {phase}");
 }
 
 // spec: U-41
@@ -62,7 +67,7 @@ fn who_stops_or_leaves_is_under_way() {
 fn what_an_operator_stopped_is_as_it_should_be_and_so_is_what_is_below() {
     let (root, node) = (path("/edge"), path("/edge/a"));
     let nodes = [(root.clone(), Want::Run), (node.clone(), Want::Run)].into_iter().collect();
-    let wanted = Wanted { nodes };
+    let wanted = wanted(nodes);
     let parent = Seen { stopped: true, ..seen(&root, Goal::Stop, Phase::Stopped) };
     assert!(wanted.judge(&parent, None));
     assert!(wanted.judge(&seen(&node, Goal::Stop, Phase::Stopped), Some(&parent)));
@@ -83,7 +88,7 @@ async fn failing() -> (Handle, Wanted) {
     let config = serde_json::json!({"listen": "127.0.0.1:0", "fail_collection": true});
     let root = ChildSpec::new(name, "child").with_config(config).with_policy(policy);
     tree.apply(root, Vars::new()).await.unwrap();
-    (tree, Wanted { nodes: [(path("/edge"), Want::Run)].into_iter().collect() })
+    (tree, wanted([(path("/edge"), Want::Run)].into_iter().collect()))
 }
 
 // spec: U-41, S-22
@@ -105,4 +110,14 @@ async fn a_node_that_waits_for_its_restart_keeps_the_tree_from_being_ready() {
 #[test]
 fn a_tree_without_nodes_is_not_ready() {
     assert_eq!(Wanted::default().not_ready(&[]).len(), 1);
+}
+
+// spec: U-41 (the old tree is not taken for the new one)
+#[tokio::test(start_paused = true)]
+async fn before_the_config_is_applied_no_tree_is_ready() {
+    let (tree, wanted) = failing().await;
+    let entries = tree.until(|all| !all.is_empty()).await.unwrap();
+    wanted.applied.store(false, Ordering::Release);
+    let [waiting] = &wanted.not_ready(&entries)[..] else { panic!("{entries:?}") };
+    assert_eq!(waiting.reason, "the config is being applied");
 }
