@@ -35,7 +35,7 @@ found! {
     an_observation_from_before_an_action_is_found: OldObservationAccepted from 0 breaks "A-6" | "S-24";
     a_child_removed_before_it_stopped_is_found: RemovedBeforeStopped from 0 breaks "S-20";
     a_place_leaked_on_a_panic_is_found: SlotLeakedOnPanic from 135 breaks "J5" | "S-24" | "J4" | "A-10";
-    a_budget_reset_too_early_is_found: BudgetResetEarly from 0 breaks "S-22";
+    a_budget_reset_too_early_is_found: BudgetResetEarly from 6 breaks "S-22";
     a_circuit_that_never_closes_is_found: CircuitStaysOpen from 0 breaks "J5" | "J4";
     a_lost_dirty_flag_is_found: DirtyFlagLost from 0 breaks "J5" | "J4" | "S-35";
     reordered_children_are_found: ChildrenReordered from 0 breaks "S-15";
