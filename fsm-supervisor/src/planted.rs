@@ -1,7 +1,7 @@
 //! Bugs to be found: each breaks one promise of the engine, on request, so that the simulation can be seen to find it (K-5).
 //!
 //! They are compiled in with the feature `planted-bugs` only, and even then do nothing until a test plants one for its thread.
-//! Without the feature [`is`](is) is constant, so nothing of them is left.
+//! Without the feature the question for them is answered by a constant, so nothing of them is left.
 
 /// One broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
