@@ -168,6 +168,8 @@ impl Engine {
         }
         trouble.restarts.push(now);
         trouble.streak = trouble.streak.saturating_add(1);
+        // The healthy run before this has been counted; it must not give back what is charged now.
+        trouble.healthy_since = None;
         let streak = trouble.streak;
         let restarts = trouble.restarts.len();
         let spent = was_spent || restarts > budget.max_restarts as usize;
