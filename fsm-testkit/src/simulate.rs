@@ -113,13 +113,20 @@ pub struct Simulation {
     stage: Box<dyn Fn() -> Stage>,
     seed: u64,
     faults: Faults,
+    shrinking: usize,
     /// The nodes that there are when nothing goes wrong, found once.
     paths: OnceLock<Vec<NodePath>>,
 }
 
 /// A simulation of what this makes; it is called once per run.
 pub fn simulate(stage: impl Fn() -> Stage + 'static) -> Simulation {
-    Simulation { stage: Box::new(stage), seed: 0, faults: Faults::mix(), paths: OnceLock::new() }
+    Simulation {
+        stage: Box::new(stage),
+        seed: 0,
+        faults: Faults::mix(),
+        shrinking: SHRINKING,
+        paths: OnceLock::new(),
+    }
 }
 
 impl Simulation {
@@ -134,6 +141,13 @@ impl Simulation {
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// With at most so many runs to shrink the script of a failure; by default 300.
+    #[must_use]
+    pub fn shrinking(mut self, runs: usize) -> Self {
+        self.shrinking = runs;
         self
     }
 
@@ -207,7 +221,7 @@ impl Simulation {
     fn failure(&self, seed: u64, script: &Script, broken: Broken) -> Box<Failure> {
         let still =
             |shorter: &Script| self.play(seed, shorter).err().filter(|other| other.rule == broken.rule);
-        let (script, shrunk) = shrink::shrink(script, still);
+        let (script, shrunk) = shrink::shrink(script, self.shrinking, still);
         let broken = shrunk.unwrap_or(broken);
         Box::new(Failure { seed, rule: broken.rule, what: broken.what, script, trace: broken.trace })
     }
@@ -266,6 +280,8 @@ pub struct Failure {
     pub trace: String,
 }
 
+/// Runs that shrinking may cost: enough for scripts of a few dozen steps.
+const SHRINKING: usize = 300;
 /// Lines of the trace that a failure shows.
 const TAIL: usize = 40;
 

@@ -68,7 +68,7 @@ impl Engine {
 
     /// Closes the panic circuit when its window is empty.
     pub(super) fn close_circuit_in_time(&mut self, index: u32) {
-        if !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) || planted::is(Bug::CircuitStaysOpen) {
+        if !self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
             return;
         }
         let closes = self.circuit_closes(index);
@@ -78,6 +78,9 @@ impl Engine {
     }
 
     fn circuit_closes(&self, index: u32) -> Moment {
+        if planted::is(Bug::CircuitStaysOpen) {
+            return Moment::FAR;
+        }
         let window = self.policy(index).panic_window;
         let last = self.arena.cold(index).trouble.as_ref().and_then(|t| t.panics.last().copied());
         last.map_or(Moment::ZERO, |last| last + window)

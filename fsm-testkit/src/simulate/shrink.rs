@@ -2,17 +2,18 @@
 
 use super::{Broken, Script};
 
-/// Runs that shrinking may cost: enough for scripts of a few dozen steps.
-const RUNS: usize = 300;
-
 /// The shortest script found, and how it fails; none when it wasn't run again.
-pub(super) fn shrink(script: &Script, still: impl Fn(&Script) -> Option<Broken>) -> (Script, Option<Broken>) {
+pub(super) fn shrink(
+    script: &Script,
+    most: usize,
+    still: impl Fn(&Script) -> Option<Broken>,
+) -> (Script, Option<Broken>) {
     let (mut best, mut broken) = (script.clone(), None);
     let mut width = best.steps.len().div_ceil(2);
     let mut runs = 0;
     while width > 0 {
         let mut at = 0;
-        while at < best.steps.len() && runs < RUNS {
+        while at < best.steps.len() && runs < most {
             let mut shorter = best.clone();
             shorter.steps.drain(at..(at + width).min(best.steps.len()));
             runs += 1;
@@ -43,7 +44,7 @@ mod tests {
                 trace: String::new(),
             })
         };
-        let (short, broken) = shrink(&script, still);
+        let (short, broken) = shrink(&script, 300, still);
         assert_eq!(short.to_string(), "3s config 3\n17s config 17\n");
         assert!(broken.is_some());
     }

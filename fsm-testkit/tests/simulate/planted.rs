@@ -10,7 +10,8 @@ const SEEDS: u64 = 400;
 
 fn first(bug: Bug, from: u64) -> Option<Box<Failure>> {
     plant(Some(bug));
-    let simulation = simulation();
+    // Which bug it is is known: its script need not be short.
+    let simulation = simulation().shrinking(0);
     let found = (from..from + SEEDS).find_map(|seed| simulation.run_seed(seed).err());
     plant(None);
     found
@@ -36,9 +37,9 @@ found! {
     a_child_removed_before_it_stopped_is_found: RemovedBeforeStopped from 0 breaks "S-20";
     a_place_leaked_on_a_panic_is_found: SlotLeakedOnPanic from 135 breaks "J5" | "S-24" | "J4" | "A-10";
     a_budget_reset_too_early_is_found: BudgetResetEarly from 6 breaks "S-22";
-    a_circuit_that_never_closes_is_found: CircuitStaysOpen from 0 breaks "J5" | "J4";
+    a_circuit_that_never_closes_is_found: CircuitStaysOpen from 21 breaks "J5" | "J4";
     a_lost_dirty_flag_is_found: DirtyFlagLost from 0 breaks "J5" | "J4" | "S-35";
-    reordered_children_are_found: ChildrenReordered from 0 breaks "S-15";
+    reordered_children_are_found: ChildrenReordered from 3 breaks "S-15";
 }
 
 // spec: K-5
