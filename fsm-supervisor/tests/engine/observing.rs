@@ -360,3 +360,22 @@ fn shorter_bounds_do_not_punish_a_collector_that_did_nothing_wrong() {
     assert_eq!(rig.happened("/r/a", |e| matches!(e, EventKind::CollectorRestarted { .. })), 0);
     assert!(!rig.node("/r/a").stale);
 }
+
+// spec: I16, S-5 (found by the simulation)
+#[test]
+fn a_collected_value_of_another_type_is_an_error_and_never_an_observation() {
+    let mut rig = Rig::counting(&one());
+    world::thing("/r/a", |thing| thing.collect = Collect::Lost);
+    rig.run(ms(100));
+    let node = id(&rig, "/r/a");
+    let started = rig.collections("/r/a")[0];
+    let generation = rig.node("/r/a").desired;
+    let value: std::sync::Arc<dyn std::any::Any + Send + Sync> = std::sync::Arc::new("garbage");
+    let result = Ok(fsm_core::erase::Collected::Changed(value));
+    rig.input(Input::Observed { node, started, taken: rig.now, generation, result });
+    rig.run(ms(100));
+    assert_eq!(world::times("/r/a", "next"), 0);
+    let view = rig.node("/r/a");
+    assert!(view.collect_error.as_ref().is_some_and(|error| error.contains("another type")), "{view:?}");
+    assert_eq!(view.observed, None);
+}
