@@ -43,7 +43,8 @@ fn same(id: usize) -> Option<String> {
     Some(format!("{id},{id}"))
 }
 
-/// What a change of a node would show in: its life, its desired state, its starts and its variables.
+/// What a change of a node would show in: its life, its desired state, its starts and its variables. Not its state:
+/// a flow goes from `Idle` to `Active` when its first message is seen, whatever is reloaded meanwhile.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Node {
     path: String,
@@ -51,8 +52,6 @@ struct Node {
     desired: u64,
     starts: u64,
     variables: Value,
-    state: String,
-    since: String,
 }
 
 type Nodes = BTreeMap<String, Node>;
