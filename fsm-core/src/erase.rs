@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::{
     Action, ActionError, BoxFuture, CollectError, Config, DeriveContext, DeriveError, DesiredState,
-    Generation, Host, Identity, MetricSpec, Phase, Policy, Reason, RequestError, SnapshotCore, Sort,
-    VariableBundle,
+    Generation, Host, Identity, Infrastructure, MetricSpec, Phase, Policy, Reason, RequestError,
+    SnapshotCore, Sort, VariableBundle,
 };
 
 mod cells;
@@ -178,6 +178,9 @@ pub trait DynWorker: Send + Sync + sealed::Sealed {
         variables: &VariableBundle,
         cx: &DeriveContext<'_>,
     ) -> Result<DynDesired, DeriveError>;
+
+    /// What a node with this config needs of the outside world and shares with others (S-41).
+    fn infrastructure(&self, config: &dyn ErasedConfig) -> Option<Infrastructure>;
 
     /// Makes a cell for a node that should reach this config.
     fn insert(&mut self, config: &Arc<dyn ErasedConfig>, variables: &VariableBundle) -> (Slot, StateIndex);

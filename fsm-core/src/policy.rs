@@ -108,6 +108,9 @@ impl ActionPolicy {
 pub struct RestartPolicy {
     /// Restarts allowed inside `window`.
     pub max_restarts: u32,
+    /// Restarts of its children, all together, allowed inside `window`. A child whose own children used up theirs counts as
+    /// one restart. By default each child has its own budget only, so that one that fails uses up nothing of its siblings'.
+    pub max_restarts_below: Option<u32>,
     /// The window of the budget; a healthy run of this length resets it.
     pub window: Duration,
     /// First back-off; doubles.
@@ -120,6 +123,7 @@ impl RestartPolicy {
     /// Five in a minute, 1 s doubling to 5 min.
     pub const DEFAULT: Self = Self {
         max_restarts: 5,
+        max_restarts_below: None,
         window: Duration::from_secs(60),
         base: Duration::from_secs(1),
         cap: Duration::from_secs(300),
@@ -339,6 +343,7 @@ impl Policy {
         policy.stop_timeout = get(&over.stop_timeout).unwrap_or(policy.stop_timeout);
         policy.retry.retries = over.retries.unwrap_or(policy.retry.retries);
         policy.restart.max_restarts = over.max_restarts.unwrap_or(policy.restart.max_restarts);
+        policy.restart.max_restarts_below = over.max_restarts_below.or(policy.restart.max_restarts_below);
         policy.strategy = over.strategy.unwrap_or(policy.strategy);
         policy.check()?;
         Ok(policy)
@@ -402,6 +407,9 @@ pub struct PolicyOverride {
     /// Restarts allowed inside the budget's window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_restarts: Option<u32>,
+    /// Restarts of its children, all together, allowed inside that window; by default each has its own budget only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_restarts_below: Option<u32>,
     /// Who is restarted with a failed child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fsm_core::erase::{ActionRun, CollectRun, ErasedConfig, ErasedObserved};
 use fsm_core::{
-    ActionId, ActionPolicy, CauseId, ChildSpec, Generation, Identity, Incarnation, Moment, NodeId, NodePath,
-    Phase, Reason,
+    ActionId, ActionPolicy, CauseId, ChildSpec, Generation, Identity, Incarnation, Infrastructure, Moment,
+    NodeId, NodePath, Phase, Reason,
 };
 
 use crate::event::Event;
@@ -57,6 +57,15 @@ pub enum Effect {
         node: NodeId,
         /// How long it may clean up.
         grace: Duration,
+    },
+    /// See whether this can be reached, and report it as `Input::Probed` with this number.
+    Probe {
+        /// What nodes need.
+        infrastructure: Infrastructure,
+        /// Tells a late answer from the present one.
+        number: u64,
+        /// It counts as out of reach after this long.
+        timeout: Duration,
     },
     /// The incarnation is over: end its tasks, forget its slot.
     End {

@@ -13,9 +13,11 @@ mod due;
 mod fault;
 mod flags;
 mod goals;
+mod incident;
 mod inspect;
 mod leave;
 mod members;
+mod needs;
 mod observe;
 mod specs;
 mod spread;
@@ -43,9 +45,11 @@ use crate::meter::Meter;
 use arena::{Arena, Family, NONE};
 use due::Due;
 use flags::Flags;
+use needs::Needs;
 use wheel::{Entry, Wheel};
 
 pub(crate) use fault::panic_text;
+pub use incident::IncidentView;
 pub use inspect::{ActionView, NodeView, TreeEntry};
 pub use leave::ShutdownReport;
 
@@ -134,6 +138,8 @@ pub struct Engine {
     cause: CauseId,
     /// What is remembered of paths that are not in the tree at present; bounded.
     known: IndexMap<NodePath, Remembered>,
+    /// What nodes need of the outside world.
+    needs: Needs,
     stopping: Option<leave::Stopping>,
     folds: crate::fold::Folds,
     /// A tick took too long not long ago: until then each visit is timed, so that the slow one is known by name.
@@ -227,6 +233,7 @@ impl Engine {
             next_action: ActionId::default(),
             cause: CauseId::default(),
             known: IndexMap::new(),
+            needs: Needs::default(),
             stopping: None,
             folds: crate::fold::Folds::default(),
             timed_until: Moment::ZERO,
@@ -260,6 +267,7 @@ impl Engine {
             Input::ActionStarted { node, id } => self.action_started(node, id),
             Input::ActionEnded { node, report } => self.action_ended(node, report),
             Input::ActionRefused { node, id, why } => self.action_refused(node, id, why),
+            Input::Probed { key, number, result } => self.probed(&key, number, result),
             Input::Root { spec, global } => self.set_root(spec, global),
             Input::Command(command) => return self.command(command),
         }
@@ -282,6 +290,7 @@ impl Engine {
         self.report = TickReport::default();
         let began = stopwatch.nanos();
         self.fire_timers();
+        self.start_probes();
         let mut slowest = (0, NONE);
         let mut depth = 0;
         while depth < self.due.depth() {
@@ -319,7 +328,7 @@ impl Engine {
             return Some(self.now);
         }
         let folds = Some(self.folds.due()).filter(|at| *at != Moment::FAR);
-        self.wheel.next().into_iter().chain(folds).min()
+        self.wheel.next().into_iter().chain(folds).chain(self.needs.next()).min()
     }
 
     /// How many nodes live.
@@ -438,20 +447,12 @@ impl Engine {
 
     /// A number in 0..1 that depends on the seed, the path and an attempt only.
     fn chance(&self, index: u32, attempt: u64) -> f64 {
-        let id = self.arena.path(index);
-        let mut hash = self.config.seed ^ 0x9e37_79b9_7f4a_7c15;
-        for byte in id.as_str().bytes().chain(attempt.to_le_bytes()) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        // The upper bits of an FNV hash are its good ones.
-        (hash >> 11) as f64 / (1_u64 << 53) as f64
+        chance(self.config.seed, self.arena.path(index).as_str(), attempt)
     }
 
     /// `base` doubled `failures - 1` times, at most `cap`, ±20 % (S-14).
     fn back_off(&self, index: u32, failures: u32, base: Duration, cap: Duration) -> Duration {
-        let doubled =
-            base.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(cap);
-        doubled.mul_f64(0.8 + 0.4 * self.chance(index, u64::from(failures))).min(cap)
+        jittered(failures, base, cap, self.chance(index, u64::from(failures)))
     }
 
     fn set_root(&mut self, spec: Arc<ChildSpec>, global: Arc<Vars>) {
@@ -467,6 +468,23 @@ impl Engine {
         }
         self.change_root(spec);
     }
+}
+
+/// A number in 0..1 that depends on these only.
+fn chance(seed: u64, whose: &str, attempt: u64) -> f64 {
+    let mut hash = seed ^ 0x9e37_79b9_7f4a_7c15;
+    for byte in whose.bytes().chain(attempt.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    // The upper bits of an FNV hash are its good ones.
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// `base` doubled `failures - 1` times, at most `cap`, ±20 % by chance.
+fn jittered(failures: u32, base: Duration, cap: Duration, chance: f64) -> Duration {
+    let doubled =
+        base.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(cap);
+    doubled.mul_f64(0.8 + 0.4 * chance).min(cap)
 }
 
 /// Time before a failed evaluation, derive or creation is tried again: 1 s doubling to 60 s (S-14, design of pace).

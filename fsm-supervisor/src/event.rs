@@ -120,6 +120,37 @@ pub enum EventKind {
         /// Restarts inside the window.
         restarts: usize,
     },
+    /// What nodes need can't be reached: they are not asked for `next` until it can.
+    IncidentOpened {
+        /// What they need.
+        key: Arc<str>,
+        /// What the probe said.
+        error: Arc<str>,
+        /// How many need it; the event stands at the first of them.
+        nodes: usize,
+    },
+    /// It has been out of reach for so long that people should look.
+    IncidentEscalated {
+        /// What nodes need.
+        key: Arc<str>,
+        /// What the last probe said.
+        error: Arc<str>,
+        /// Since when.
+        down: Duration,
+        /// Failed probes in a row.
+        probes: u32,
+        /// What to do.
+        runbook: &'static str,
+    },
+    /// It can be reached again, or nobody needs it any more.
+    IncidentClosed {
+        /// What nodes need.
+        key: Arc<str>,
+        /// From the moment it opened.
+        down: Duration,
+        /// Whether it can be reached again.
+        recovered: bool,
+    },
     /// A worker panicked.
     Panic {
         /// In which method.
@@ -195,6 +226,9 @@ impl EventKind {
             Self::PlanApplied { .. } => "plan_applied",
             Self::Restart { .. } => "restart",
             Self::BudgetSpent { .. } => "budget_spent",
+            Self::IncidentOpened { .. } => "incident_opened",
+            Self::IncidentEscalated { .. } => "incident_escalated",
+            Self::IncidentClosed { .. } => "incident_closed",
             Self::Panic { .. } => "panic",
             Self::PurityViolation { .. } => "purity_violation",
             Self::Livelock { .. } => "livelock",

@@ -57,6 +57,15 @@ pub enum Input {
         /// Why.
         why: Refusal,
     },
+    /// A probe of what nodes need ended (S-41).
+    Probed {
+        /// What they need.
+        key: Arc<str>,
+        /// Which probe.
+        number: u64,
+        /// Whether it was reached, and why not.
+        result: Result<(), Arc<str>>,
+    },
     /// The root's spec and the global variables, as the config says now.
     Root {
         /// The root.
@@ -78,7 +87,7 @@ impl Input {
             | Self::ActionStarted { node, .. }
             | Self::ActionEnded { node, .. }
             | Self::ActionRefused { node, .. } => Some(*node),
-            Self::Root { .. } | Self::Command(_) => None,
+            Self::Probed { .. } | Self::Root { .. } | Self::Command(_) => None,
         }
     }
 }

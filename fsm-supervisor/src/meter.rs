@@ -194,11 +194,28 @@ impl Meter {
         self.batch.circuit(scope, Circuit::Panic, open);
     }
 
+    pub(crate) fn incident(&mut self, scope: ScopeId, open: bool) {
+        self.batch.circuit(scope, Circuit::Infrastructure, open);
+        self.batch.incident(scope, open);
+    }
+
+    pub(crate) fn infrastructure_recovered(&mut self, scope: ScopeId, down: Duration) {
+        self.batch.infrastructure_recovered(scope, down);
+    }
+
+    pub(crate) fn escalated(&mut self, scope: ScopeId) {
+        self.batch.escalated(scope);
+    }
+
     pub(crate) fn restart(&mut self, scope: ScopeId, cause: RestartCause, spent: bool) {
         self.batch.restarted(scope, cause);
         if spent {
-            self.batch.restart_budget_spent(scope, cause);
+            self.budget_spent(scope, cause);
         }
+    }
+
+    pub(crate) fn budget_spent(&mut self, scope: ScopeId, cause: RestartCause) {
+        self.batch.restart_budget_spent(scope, cause);
     }
 
     pub(crate) fn stop_timeout(&mut self, scope: ScopeId) {

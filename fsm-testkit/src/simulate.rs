@@ -55,6 +55,7 @@ pub struct Stage {
     extras: Vec<(NodePath, ChildSpec)>,
     disturbances: Vec<Disturbance>,
     calm: Box<dyn Fn()>,
+    reachable: Box<dyn Fn(&str) -> bool>,
     executor: ExecutorConfig,
 }
 
@@ -68,6 +69,7 @@ impl Stage {
             extras: Vec::new(),
             disturbances: Vec::new(),
             calm: Box::new(|| {}),
+            reachable: Box::new(|_key| true),
             executor: ExecutorConfig::default(),
         }
     }
@@ -97,6 +99,14 @@ impl Stage {
     #[must_use]
     pub fn calm(mut self, calm: impl Fn() + 'static) -> Self {
         self.calm = Box::new(calm);
+        self
+    }
+
+    /// Says whether what workers need of the outside world can be reached now, by the key of their
+    /// [`Infrastructure`](fsm_core::Infrastructure); by default everything can. Mended by [`calm`](Self::calm).
+    #[must_use]
+    pub fn reachable(mut self, reachable: impl Fn(&str) -> bool + 'static) -> Self {
+        self.reachable = Box::new(reachable);
         self
     }
 

@@ -12,9 +12,9 @@ use super::{
     ErasedConfig, ErasedObserved, JobSpec, Slot, StateIndex, StateInfo,
 };
 use crate::{
-    Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError, Job,
-    MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State, Step, StopSnapshot,
-    UserSpec, VariableBundle, Worker,
+    Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError,
+    Infrastructure, Job, MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State,
+    Step, StopSnapshot, UserSpec, VariableBundle, Worker,
 };
 
 /// What one node of the kind owns.
@@ -148,6 +148,10 @@ impl<W: Worker> DynWorker for Cells<W> {
     ) -> Result<DynDesired, DeriveError> {
         let spec = UserSpec { config: self.typed(config), variables: variables.clone() };
         Ok(W::derive_desired_state(&spec, cx)?.erase())
+    }
+
+    fn infrastructure(&self, config: &dyn ErasedConfig) -> Option<Infrastructure> {
+        W::infrastructure(config.as_any().downcast_ref::<W::Config>()?)
     }
 
     fn insert(&mut self, config: &Arc<dyn ErasedConfig>, variables: &VariableBundle) -> (Slot, StateIndex) {

@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod collect;
+mod probe;
 
 use collect::{Collecting, Threads};
+use probe::Probes;
 
 use super::handle::{ActError, ApplyReceipt, Ask};
 use super::host::{JobHost, Shared};
@@ -59,6 +61,7 @@ pub(crate) struct Drive {
     stopwatch: Wall,
     collecting: HashMap<NodeId, Collecting>,
     threads: Threads,
+    probes: Probes,
     /// Paths of actions in flight; of abandoned ones until they end.
     acting: HashMap<NodeId, NodePath>,
     abandoned: HashMap<NodePath, NodeId>,
@@ -104,6 +107,7 @@ impl Drive {
             stopwatch: Wall(monotonic()),
             collecting: HashMap::new(),
             threads: Threads::default(),
+            probes: Probes::new(),
             acting: HashMap::new(),
             abandoned: HashMap::new(),
             generation: 0,
@@ -184,6 +188,9 @@ impl Drive {
                     self.abandoned.insert(path.clone(), *node);
                 }
             }
+            Input::Probed { number, .. } => {
+                self.probes.remove(number);
+            }
             Input::Pushed { .. } | Input::ActionStarted { .. } | Input::Root { .. } | Input::Command(_) => {}
         }
     }
@@ -219,6 +226,7 @@ impl Drive {
             Effect::Cancel { node, grace } => {
                 self.executor.cancel(node, grace);
             }
+            Effect::Probe { infrastructure, number, timeout } => self.probe(infrastructure, number, timeout),
             Effect::End { node } => {
                 self.let_go(node);
                 self.sinks.remove(&node);
@@ -386,6 +394,7 @@ impl Drive {
     /// Ends everything this driver started, then answers those who wait for the end.
     async fn end(mut self) {
         self.collecting.clear();
+        self.probes.clear();
         let ended = self.executor.shutdown(self.abort_after).await;
         self.shared.incarnations.end_all().await;
         if !ended.is_clean() {

@@ -124,14 +124,16 @@ pub(crate) fn log(event: &Event) {
 
 const fn level(what: &EventKind) -> Level {
     match what {
-        EventKind::Panic { .. } | EventKind::TemplateError { .. } | EventKind::StoreDegraded { .. } => {
-            Level::ERROR
-        }
+        EventKind::Panic { .. }
+        | EventKind::TemplateError { .. }
+        | EventKind::StoreDegraded { .. }
+        | EventKind::IncidentEscalated { .. } => Level::ERROR,
         EventKind::ObservationStale { .. }
         | EventKind::CollectorRestarted { .. }
         | EventKind::CircuitOpened { .. }
         | EventKind::Restart { .. }
         | EventKind::BudgetSpent { .. }
+        | EventKind::IncidentOpened { .. }
         | EventKind::PurityViolation { .. }
         | EventKind::Livelock { .. }
         | EventKind::StopTimedOut { .. }
@@ -143,6 +145,7 @@ const fn level(what: &EventKind) -> Level {
         | EventKind::NodeRemoved
         | EventKind::PlanApplied { .. }
         | EventKind::CircuitClosed
+        | EventKind::IncidentClosed { .. }
         | EventKind::OverrideSet { .. }
         | EventKind::OverrideCleared { .. }
         | EventKind::StoreRecovered

@@ -136,6 +136,9 @@ impl Engine {
             let scope = self.arena.hot(index).scope;
             self.meter.action_panic(scope, report.error.as_deref().unwrap_or_default());
         }
+        if matches!(report.outcome, Outcome::Failure | Outcome::Timeout) {
+            self.suspect(index);
+        }
         let cold = self.arena.cold_mut(index);
         cold.attempts += 1;
         match report.outcome {

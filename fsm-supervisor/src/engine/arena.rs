@@ -186,6 +186,10 @@ pub(crate) struct Trouble {
     pub(crate) streak: u32,
     /// The budget is spent until it was healthy for one window.
     pub(crate) spent: bool,
+    /// When the budget of its children will be whole again: each restart of one moves it by a share of the window.
+    pub(crate) below: Moment,
+    /// That budget is spent until then.
+    pub(crate) below_spent: bool,
     /// Since when it is healthy, while restarts are remembered.
     pub(crate) healthy_since: Option<Moment>,
     pub(crate) restart_at: Option<Moment>,

@@ -107,6 +107,7 @@ impl Engine {
 
     fn retry(&mut self, index: u32) {
         self.forgive(index);
+        self.probe_now(index);
         self.arena.hot_mut(index).flags.set(Flags::DERIVE);
         self.aim(index);
         if self.collects(index) {

@@ -87,6 +87,9 @@ impl Engine {
         if let Some(running) = cold.activity.as_ref().and_then(|a| a.running.as_ref()) {
             return Some(Reason::from(("acting: {} since {}", running.name, running.since)));
         }
+        if flags.has(Flags::CUT_OFF) {
+            return Some(self.cut_off_reason(index));
+        }
         if flags.has(Flags::OBSERVES) {
             if !flags.has(Flags::OBSERVED) {
                 let error = cold.trouble.as_ref().and_then(|t| t.last_collect_error.clone());
@@ -356,7 +359,8 @@ impl Engine {
     pub(super) fn refresh(&mut self, index: u32) {
         let hot = self.arena.hot(index);
         let flags = hot.flags;
-        let gated = flags.any(&[Flags::STALE, Flags::PANIC_OPEN, Flags::INVALID]);
+        let gated = flags.any(&[Flags::STALE, Flags::PANIC_OPEN, Flags::INVALID, Flags::CUT_OFF])
+            || self.arena.cold(index).trouble.as_ref().is_some_and(|trouble| trouble.below_spent);
         let effective = if flags.has(Flags::FORCED) {
             Phase::Stopped
         } else if hot.slot == Slot::NONE || (flags.has(Flags::INVALID) && !flags.has(Flags::DERIVED)) {
@@ -389,6 +393,9 @@ impl Engine {
         }
         if before != effective {
             self.note_health(index, before);
+            if effective == Phase::Degraded {
+                self.suspect(index);
+            }
         }
         if parent == super::arena::NONE {
             return;

@@ -51,13 +51,20 @@ impl Engine {
         let previous = cold.supervisor.as_ref().map(|s| &s.specs);
         let renders = Renders { stopwatch, seen: RefCell::default(), count: Cell::new(0) };
         let context = DeriveContext::new(&variables, previous, &renders);
-        let result = catch_unwind(AssertUnwindSafe(|| kind.derive(&config, &variables, &context)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let desired = kind.derive(&config, &variables, &context)?;
+            let need = kind.infrastructure(desired.config.as_ref());
+            Ok((desired, need))
+        }));
         let scope = self.arena.hot(index).scope;
         for (took, error) in renders.seen.take() {
             self.meter.render(scope, took, error);
         }
         match result {
-            Ok(Ok(desired)) => self.take_desired(index, desired),
+            Ok(Ok((desired, need))) => {
+                self.take_desired(index, desired);
+                self.note_need(index, need);
+            }
             Ok(Err(error)) => self.refuse_desired(index, error),
             Err(panic) => self.panicked(index, "derive", &*panic),
         }

@@ -112,6 +112,9 @@ impl Engine {
         if trouble.not_before > self.now {
             at = at.min(trouble.not_before);
         }
+        if trouble.below_spent {
+            at = at.min(trouble.below);
+        }
         if self.arena.hot(index).flags.has(Flags::PANIC_OPEN) {
             at = at.min(self.circuit_closes(index));
         }
@@ -142,7 +145,9 @@ impl Engine {
             trouble.restarts.clear();
             trouble.streak = 0;
             trouble.spent = false;
+            trouble.below = Moment::ZERO;
         }
+        self.restore_below_in_time(index);
         if self.arena.hot_mut(index).flags.take(Flags::SPENT) {
             self.refresh(index);
         }
@@ -175,7 +180,12 @@ impl Engine {
         trouble.healthy_since = None;
         let streak = trouble.streak;
         let restarts = trouble.restarts.len();
-        let spent = was_spent || restarts > budget.max_restarts as usize;
+        let charged = cause != RestartCause::Command;
+        let spent = was_spent
+            || restarts > budget.max_restarts as usize
+            || charged && self.charge_above(index, cause)
+            || charged && self.is_spent_above(index);
+        let trouble = self.arena.cold_mut(index).trouble.get_or_insert_default();
         trouble.spent = spent;
         let back_off = if spent { budget.cap } else { self.back_off(index, streak, budget.base, budget.cap) };
         self.arena.cold_mut(index).trouble.get_or_insert_default().restart_at = Some(now + back_off);
@@ -190,6 +200,55 @@ impl Engine {
         self.leave(index);
         if cause != RestartCause::Command {
             self.restart_siblings(index, now + back_off);
+        }
+    }
+
+    /// A restart is charged to the node's parent as well, where that has a budget for all its children together; says whether
+    /// it is spent now. Then the failure goes on to who is above: the parent counts as degraded, and is charged for one (S-22).
+    fn charge_above(&mut self, index: u32, cause: RestartCause) -> bool {
+        let parent = self.arena.hot(index).parent;
+        if parent == NONE {
+            return false;
+        }
+        let budget = self.policy(parent).restart;
+        let Some(allowed) = budget.max_restarts_below else { return false };
+        let now = self.now;
+        let trouble = self.arena.cold_mut(parent).trouble.get_or_insert_default();
+        trouble.below = trouble.below.max(now) + budget.window / allowed.max(1);
+        let spent = trouble.below.since(now) > budget.window || allowed == 0;
+        if !spent || trouble.below_spent {
+            return false;
+        }
+        trouble.below_spent = true;
+        self.emit(parent, EventKind::BudgetSpent { restarts: allowed as usize });
+        self.meter.budget_spent(self.arena.hot(parent).scope, cause);
+        self.refresh(parent);
+        // So that it books the moment when the budget is whole again.
+        self.mark(parent);
+        self.charge_above(parent, cause);
+        true
+    }
+
+    fn is_spent_above(&self, index: u32) -> bool {
+        let mut above = self.arena.hot(index).parent;
+        while above != NONE {
+            if self.arena.cold(above).trouble.as_ref().is_some_and(|trouble| trouble.below_spent) {
+                return true;
+            }
+            above = self.arena.hot(above).parent;
+        }
+        false
+    }
+
+    /// The budget of its children is whole again when none of them was restarted for long enough.
+    pub(super) fn restore_below_in_time(&mut self, index: u32) {
+        let now = self.now;
+        if let Some(trouble) = self.arena.cold_mut(index).trouble.as_mut()
+            && trouble.below_spent
+            && trouble.below <= now
+        {
+            trouble.below_spent = false;
+            self.refresh(index);
         }
     }
 

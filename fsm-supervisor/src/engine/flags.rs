@@ -48,8 +48,8 @@ impl Flags {
         FORCED = 16,
         /// It was added at run time.
         DYNAMIC = 17,
-        /// The last look before removal was taken.
-        SAID_FAREWELL = 18,
+        /// What it needs of the outside world can't be reached.
+        CUT_OFF = 18,
         /// The reason is the engine's own, not the state's.
         HELD = 19,
         /// It was started in this incarnation: it has left Stopped once.

@@ -40,6 +40,8 @@ pub struct TreeEntry {
     pub stale: bool,
     /// Its panic circuit is open.
     pub circuit_open: bool,
+    /// What it needs of the outside world can't be reached.
+    pub cut_off: bool,
     /// It was added at run time.
     pub dynamic: bool,
     /// Told to stop by this operator.
@@ -233,6 +235,7 @@ impl Engine {
             invalid: hot.flags.has(Flags::INVALID),
             stale: hot.flags.has(Flags::STALE),
             circuit_open: hot.flags.has(Flags::PANIC_OPEN),
+            cut_off: hot.flags.has(Flags::CUT_OFF),
             dynamic: hot.flags.has(Flags::DYNAMIC),
             stopped_by: cold.trouble.as_ref().and_then(|t| t.stopped_by.clone()),
             incarnation: hot.incarnation,
@@ -250,6 +253,7 @@ impl Engine {
             (true, _) => Some(hot.wake_at).filter(|at| *at != Moment::FAR),
             (false, at) => Some(at).filter(|at| *at != Moment::FAR),
         };
+        let next_look = next_look.into_iter().chain(self.next_probe(index)).min();
         let specs = cold.supervisor.as_ref().map(|s| {
             let specs = s.specs.iter().chain(s.dynamic.values());
             specs.map(|spec| (spec.name.to_string(), spec_view(spec))).collect::<serde_json::Map<_, _>>()

@@ -95,17 +95,22 @@ impl Engine {
         let hot = self.arena.hot(index);
         hot.slot != Slot::NONE
             && hot.flags.has(Flags::OBSERVED)
-            && !hot.flags.any(&[Flags::FORCED, Flags::SAID_FAREWELL])
+            && !hot.flags.has(Flags::FORCED)
+            && !self.said_farewell(index)
             && hot.flags.has(Flags::OBSERVES)
     }
 
     fn say_farewell(&mut self, index: u32) {
         let until = self.now + self.policy(index).collect_timeout();
-        self.arena.hot_mut(index).flags.set(Flags::SAID_FAREWELL);
         self.arena.cold_mut(index).trouble.get_or_insert_default().farewell = Some(until);
         self.collect_again(index);
         self.hold(index, "taking a last look before it leaves");
         self.wake_by(index, until);
+    }
+
+    /// Whether the last look before removal was taken, or is being taken.
+    pub(super) fn said_farewell(&self, index: u32) -> bool {
+        self.arena.cold(index).trouble.as_ref().is_some_and(|trouble| trouble.farewell.is_some())
     }
 
     fn waits_for_farewell(&mut self, index: u32) -> bool {
@@ -163,6 +168,7 @@ impl Engine {
         debug_assert!(!self.has_children(index), "who has children stays until they are gone");
         debug_assert!(!self.arena.hot(index).flags.has(Flags::DUE), "its place may be taken by another");
         let node = self.arena.id(index);
+        self.forget_need(node);
         self.pending.push(Effect::End { node });
         self.persist(index, What::Removed);
         self.emit(index, EventKind::NodeRemoved);
@@ -259,6 +265,7 @@ impl Engine {
     fn reincarnate(&mut self, index: u32, spec: Arc<ChildSpec>) {
         let old = self.arena.id(index);
         let ChildConfig::Typed(config) = spec.config.clone() else { return };
+        self.forget_need(old);
         self.take_spec(index, spec);
         self.pending.push(Effect::End { node: old });
         let (kind, slot, state) = {

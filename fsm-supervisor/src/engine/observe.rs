@@ -116,13 +116,15 @@ impl Engine {
         }
         hot.flags.clear(Flags::COLLECTING);
         hot.collect_at = Moment::FAR;
-        if hot.flags.has(Flags::SAID_FAREWELL) {
+        let leaves = hot.goal == Goal::Remove;
+        if leaves && self.said_farewell(index) {
             // The last look before removal: taken, and nothing follows.
             self.believe(index, started, taken, result);
             self.mark(index);
             return;
         }
         // A push that came meanwhile is newer than what this look found.
+        let hot = self.arena.hot(index);
         let overtaken = hot.flags.has(Flags::OBSERVED) && started < hot.taken;
         // While nothing is outdated no desired state changed: the quiet path reads nothing cold.
         if hot.flags.has(Flags::OUTDATED) && self.arena.cold(index).desired != generation {
@@ -271,6 +273,8 @@ impl Engine {
         trouble.last_collect_error = Some(text);
         let hot = self.arena.hot_mut(index);
         hot.flags.set(Flags::TROUBLED);
+        self.suspect(index);
+        let hot = self.arena.hot(index);
         if news && (!hot.flags.has(Flags::OBSERVED) || hot.flags.has(Flags::STALE)) {
             // So that the reason for waiting names it.
             self.mark(index);

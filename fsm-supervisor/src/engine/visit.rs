@@ -69,6 +69,7 @@ impl Engine {
         }
         self.report.visited += 1;
         self.retry_derive_in_time(index);
+        self.restore_below_in_time(index);
         let hot = self.arena.hot(index);
         if hot.flags.has(Flags::DERIVE) && !self.leaves(index) {
             self.derive(index, stopwatch);

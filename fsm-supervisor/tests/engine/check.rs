@@ -34,7 +34,7 @@ pub(crate) fn effects(rig: &Rig, effects: &[Effect]) {
         match job {
             Job::Collect { node, .. } => *running.entry((*node, true)).or_default() += 1,
             Job::Act { node, .. } => *running.entry((*node, false)).or_default() += 1,
-            Job::Started { .. } => {}
+            Job::Started { .. } | Job::Probe { .. } => {}
         }
     }
     for (place, effect) in effects.iter().enumerate() {
@@ -58,7 +58,7 @@ pub(crate) fn effects(rig: &Rig, effects: &[Effect]) {
                 running.remove(&(*node, true));
                 running.remove(&(*node, false));
             }
-            Effect::Cancel { .. } | Effect::Persist(_) | Effect::Emit(_) => {}
+            Effect::Cancel { .. } | Effect::Probe { .. } | Effect::Persist(_) | Effect::Emit(_) => {}
             _ => unreachable!("every effect is checked"),
         }
     }
@@ -98,7 +98,8 @@ pub(crate) fn tree(rig: &Rig) {
         let counted = [children.healthy, children.stopped, children.completed, children.degraded];
         assert_eq!(counted, expected, "the counters of {path} drift\n{}", rig.show());
     }
-    let at_work: BTreeSet<Incarnation> = rig.jobs.values().map(|job| job.node().incarnation()).collect();
+    let at_work: BTreeSet<Incarnation> =
+        rig.jobs.values().filter_map(Job::node).map(NodeId::incarnation).collect();
     for entry in entries {
         assert!(!entry.reason.is_empty(), "J4: {} has no reason\n{}", entry.path, rig.show());
         looked_at(rig, entry, &by_path, &at_work);

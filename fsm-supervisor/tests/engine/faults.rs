@@ -228,6 +228,74 @@ fn a_spent_budget_ends_with_a_change_or_a_retry() {
     }
 }
 
+// spec: S-22 (per subtree)
+#[test]
+fn children_share_the_budget_that_their_parent_has_for_them() {
+    let below = |children: Vec<Decl>| group("g", children).policy(|p| p.max_restarts_below = Some(3));
+    let g = below(vec![unit("a"), unit("b"), unit("c")]);
+    let outer = group("o", vec![g, unit("d")]).policy(|p| p.max_restarts_below = Some(10));
+    let mut rig = Rig::counting(&group("r", vec![outer, unit("e")]));
+    rig.run(secs(10));
+    for path in ["/r/o/g/a", "/r/o/g/b"] {
+        world::thing(path, |thing| thing.tell = Tell::Restart);
+    }
+    rig.until("the budget of g is spent", |rig| {
+        rig.happened("/r/o/g", |e| matches!(e, EventKind::BudgetSpent { restarts: 3 })) == 1
+    });
+    let restarted = restarts(&rig, "/r/o/g/a").len() + restarts(&rig, "/r/o/g/b").len();
+    assert_eq!(restarted, 4, "the fourth spends it");
+    assert_eq!(rig.node("/r/o/g").phase, Phase::Degraded, "{}", rig.show());
+    rig.run(secs(20));
+    let (a, b) = (restarts(&rig, "/r/o/g/a"), restarts(&rig, "/r/o/g/b"));
+    assert_eq!(
+        (a.last().unwrap().1, b.last().unwrap().1),
+        (300.0, 300.0),
+        "then every five minutes: {a:?} {b:?}"
+    );
+    // It is charged to who is above as one restart: far from ten.
+    assert_eq!(rig.happened("/r/o", |e| matches!(e, EventKind::BudgetSpent { .. })), 0);
+    world::thing("/r/o/g/c", |thing| thing.tell = Tell::Restart);
+    rig.run(secs(5));
+    assert_eq!(
+        restarts(&rig, "/r/o/g/c")[0].1,
+        300.0,
+        "what fails now waits as long, for the first time too"
+    );
+    world::thing("/r/o/g/c", |thing| thing.tell = Tell::Nothing);
+    for path in ["/r/o/d", "/r/e"] {
+        assert_eq!((rig.state(path), restarts(&rig, path).len()), ("Running", 0), "{path} goes on");
+    }
+    for path in ["/r/o/g/a", "/r/o/g/b"] {
+        world::thing(path, |thing| thing.tell = Tell::Nothing);
+    }
+    rig.run(secs(400));
+    for path in ["/r/o/g/a", "/r/o/g/b", "/r/o/g"] {
+        assert_eq!((rig.state(path), rig.node(path).phase), ("Running", Phase::Running), "{}", rig.show());
+    }
+}
+
+// spec: S-22 (per subtree: up the tree)
+#[test]
+fn a_spent_budget_below_is_one_restart_for_who_is_above() {
+    let g = |name: &str| group(name, vec![unit("a")]).policy(|p| p.max_restarts_below = Some(1));
+    let root = group("r", vec![g("x"), g("y"), g("z")]).policy(|p| p.max_restarts_below = Some(2));
+    let mut rig = Rig::counting(&root);
+    rig.run(secs(10));
+    for path in ["/r/x/a", "/r/y/a", "/r/z/a"] {
+        world::thing(path, |thing| thing.tell = Tell::Restart);
+    }
+    rig.until("the root's is spent", |rig| {
+        rig.happened("/r", |e| matches!(e, EventKind::BudgetSpent { restarts: 2 })) == 1
+    });
+    assert_eq!(rig.node("/r").phase, Phase::Degraded);
+    for path in ["/r/x/a", "/r/y/a", "/r/z/a"] {
+        world::thing(path, |thing| thing.tell = Tell::Nothing);
+    }
+    rig.command(Command::Retry { path: "/r".parse().unwrap(), who: "op".into() }).unwrap();
+    rig.run(secs(400));
+    assert_eq!(rig.node("/r").phase, Phase::Running, "{}", rig.show());
+}
+
 // spec: S-12, S-21 (a spec that changes while the node is restarting)
 #[test]
 fn a_restarting_node_comes_back_under_its_newest_spec() {

@@ -14,6 +14,7 @@ mod children;
 mod commands;
 mod economy;
 mod faults;
+mod incidents;
 mod observing;
 mod plan;
 mod random;

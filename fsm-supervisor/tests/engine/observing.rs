@@ -17,7 +17,7 @@ fn id(rig: &Rig, path: &str) -> NodeId {
     let incarnation = rig.node(path).incarnation;
     rig.jobs
         .values()
-        .map(crate::rig::Job::node)
+        .filter_map(crate::rig::Job::node)
         .find(|node| node.incarnation() == incarnation)
         .unwrap_or(NodeId::new(1, incarnation))
 }

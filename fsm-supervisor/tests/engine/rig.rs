@@ -27,11 +27,15 @@ use crate::world::{self, Act, Collect};
 /// More ticks than this at one moment: the engine spins.
 const SPIN: u32 = 500;
 
-/// An action or a collection under way.
+/// How long a probe takes.
+const PROBE: Duration = Duration::from_millis(3);
+
+/// An action, a collection or a probe under way.
 pub(crate) enum Job {
     Collect { node: NodeId, started: Moment, generation: Generation, end: CollectEnd },
     Started { node: NodeId, id: ActionId },
     Act { node: NodeId, id: ActionId, started: Moment, name: &'static str, end: ActEnd },
+    Probe { key: Arc<str>, number: u64 },
 }
 
 pub(crate) enum CollectEnd {
@@ -47,9 +51,10 @@ pub(crate) enum ActEnd {
 }
 
 impl Job {
-    pub(crate) fn node(&self) -> NodeId {
+    pub(crate) fn node(&self) -> Option<NodeId> {
         match self {
-            Self::Collect { node, .. } | Self::Started { node, .. } | Self::Act { node, .. } => *node,
+            Self::Collect { node, .. } | Self::Started { node, .. } | Self::Act { node, .. } => Some(*node),
+            Self::Probe { .. } => None,
         }
     }
     pub(crate) fn is_collect(&self) -> bool {
@@ -71,6 +76,7 @@ pub(crate) struct Rig {
     pub(crate) tree: check::Tree,
     seq: u64,
     collections: BTreeMap<NodePath, Vec<Moment>>,
+    probes: BTreeMap<Arc<str>, Vec<Moment>>,
     executions: BTreeMap<NodePath, Vec<Moment>>,
 }
 
@@ -144,6 +150,7 @@ impl Rig {
             tree: check::Tree::default(),
             seq: 0,
             collections: BTreeMap::new(),
+            probes: BTreeMap::new(),
             executions: BTreeMap::new(),
         };
         prepare(&mut rig.engine);
@@ -248,12 +255,19 @@ impl Rig {
                 };
                 self.later(after, Job::Collect { node, started, generation, end });
             }
-            Effect::CancelCollect { node } => self.jobs.retain(|_, j| !(j.is_collect() && j.node() == node)),
+            Effect::CancelCollect { node } => {
+                self.jobs.retain(|_, j| !(j.is_collect() && j.node() == Some(node)))
+            }
             Effect::Execute { node, id, policy, identity, run, .. } => {
                 self.execute(node, id, policy.timeout, policy.name, &identity, run);
             }
             Effect::Cancel { node, grace } => self.cancel(node, grace),
-            Effect::End { node } => self.jobs.retain(|_, job| job.node() != node),
+            Effect::Probe { infrastructure, number, .. } => {
+                let key = infrastructure.key;
+                self.probes.entry(Arc::clone(&key)).or_default().push(self.now);
+                self.later(PROBE, Job::Probe { key, number });
+            }
+            Effect::End { node } => self.jobs.retain(|_, job| job.node() != Some(node)),
             Effect::Persist(change) => self.changes.push(change),
             Effect::Emit(event) => self.events.push(event),
             _ => unreachable!("every effect is carried out"),
@@ -290,7 +304,7 @@ impl Rig {
         let takes = path.map_or(Duration::ZERO, |path| world::thing(&path, |thing| thing.cancel_takes));
         let place = self.jobs.iter().find_map(|(key, job)| match job {
             Job::Act { node: of, .. } if *of == node => Some(*key),
-            Job::Act { .. } | Job::Started { .. } | Job::Collect { .. } => None,
+            Job::Act { .. } | Job::Started { .. } | Job::Collect { .. } | Job::Probe { .. } => None,
         });
         if let Some(Job::Act { node, id, started, name, .. }) =
             place.and_then(|place| self.jobs.remove(&place))
@@ -302,6 +316,10 @@ impl Rig {
     fn finish(&mut self, job: Job) {
         let now = self.now;
         match job {
+            Job::Probe { key, number } => {
+                let result = world::reach(&key);
+                self.input(Input::Probed { key, number, result });
+            }
             Job::Started { node, id } => self.input(Input::ActionStarted { node, id }),
             Job::Collect { node, started, generation, end } => {
                 let result = match end {
@@ -369,6 +387,11 @@ impl Rig {
     pub(crate) fn collections(&self, path: &str) -> Vec<Moment> {
         let path: NodePath = path.parse().unwrap();
         self.collections.get(&path).cloned().unwrap_or_default()
+    }
+
+    /// The moments at which this was probed.
+    pub(crate) fn probes(&self, key: &str) -> Vec<Moment> {
+        self.probes.get(key).cloned().unwrap_or_default()
     }
 
     /// The moments at which actions of a path were handed over.

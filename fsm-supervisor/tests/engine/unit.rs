@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fsm_core::{
     Action, ActionContext, ActionError, CollectContext, CollectError, Config, Decision, DeriveContext,
-    DeriveError, DesiredState, Observed, Phase, Policy, RequestError, Snapshot, Sort, State, StopSnapshot,
-    UserSpec, Worker, act, go, remove, restart, stay,
+    DeriveError, DesiredState, Infrastructure, Observed, Phase, Policy, RequestError, Snapshot, Sort, State,
+    StopSnapshot, UserSpec, Worker, act, go, remove, restart, stay,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub(crate) struct UnitConfig {
     pub(crate) linger_ms: u64,
     /// Runs only on an observation of the present desired state.
     pub(crate) strict: bool,
+    /// What it needs of the outside world.
+    pub(crate) needs: Option<String>,
     /// Means nothing.
     pub(crate) label: String,
 }
@@ -116,6 +118,10 @@ impl Worker for Unit {
 
     fn initial_state(spec: &UserSpec<UnitConfig>) -> UnitState {
         if spec.config.running_at_first { UnitState::Running } else { UnitState::Stopped }
+    }
+
+    fn infrastructure(config: &UnitConfig) -> Option<Infrastructure> {
+        config.needs.as_deref().map(|needs| Infrastructure::tcp(needs, needs))
     }
 
     async fn collect_observed_state(

@@ -3,8 +3,8 @@
 //! It is per thread, as a test is, so that the pure methods of a kind can be scripted too.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Once;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fsm_core::VariableBundle;
@@ -113,6 +113,8 @@ struct World {
     /// What pure methods took in all.
     worked: Duration,
     liar: Option<String>,
+    /// What can't be reached.
+    cut: BTreeSet<String>,
 }
 
 thread_local! {
@@ -207,6 +209,16 @@ pub(crate) fn stop_saw(path: &str, observation: bool) {
 /// Whether the last `stop` of a path was shown an observation; none when it was never asked.
 pub(crate) fn did_stop_see(path: &str) -> Option<bool> {
     with(|world| world.stop_saw.get(path).copied())
+}
+
+/// From now on this can't be reached, or can be again.
+pub(crate) fn cut(key: &str, is_cut: bool) {
+    with(|world| if is_cut { world.cut.insert(key.into()) } else { world.cut.remove(key) });
+}
+
+/// Whether this can be reached.
+pub(crate) fn reach(key: &str) -> Result<(), Arc<str>> {
+    with(|world| if world.cut.contains(key) { Err("connection refused".into()) } else { Ok(()) })
 }
 
 /// Remembers an action that took effect, or a state that was left.

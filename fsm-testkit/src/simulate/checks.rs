@@ -86,7 +86,14 @@ impl Checks {
                 }
                 EventKind::StateTransition { phase, from, to, .. } => {
                     life.phase = Some(*phase);
-                    let running = self.entries.iter().any(|e| e.path == *path && e.goal == Goal::Run);
+                    let entry = self.entries.iter().find(|e| e.path == *path);
+                    if entry.is_some_and(|e| e.cut_off && e.goal == Goal::Run) {
+                        return broken(
+                            "S-41",
+                            format!("{path} went from {from} to {to} while it is cut off"),
+                        );
+                    }
+                    let running = entry.is_some_and(|e| e.goal == Goal::Run);
                     let node = engine.id_of(path).filter(|_| running);
                     if node.is_some_and(|node| self.is_outdated(node)) {
                         return broken(
@@ -176,6 +183,9 @@ impl Checks {
             }
             if entry.reason.is_empty() {
                 return broken("S-52", format!("{} has no reason", entry.path));
+            }
+            if entry.cut_off && matches!(entry.phase, Phase::Starting | Phase::Running) {
+                return broken("S-41", format!("{} is cut off, and others believe that it runs", entry.path));
             }
             let life = self.lives.entry(entry.path.clone()).or_default();
             let healthy = entry.phase == Phase::Running;

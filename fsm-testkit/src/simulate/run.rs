@@ -59,6 +59,8 @@ struct Run<'a> {
     executor: Executor<NodeId>,
     present: Present,
     collecting: BTreeMap<NodeId, Collecting>,
+    /// Probes of what nodes need, by the moment when they end.
+    probing: BTreeMap<(Moment, u64), Arc<str>>,
     journal: Journal,
     old: Vec<Old>,
     variant: usize,
@@ -140,6 +142,7 @@ impl<'a> Run<'a> {
             shared,
             present: Present::default(),
             collecting: BTreeMap::new(),
+            probing: BTreeMap::new(),
             journal: Journal::default(),
             old: Vec::new(),
             variant: 0,
@@ -199,7 +202,8 @@ impl<'a> Run<'a> {
             let now = self.shared.now();
             // A second is the longest sleep, so that what is waited for is seen in time.
             let wake = self.engine.next_wake().unwrap_or(Moment::FAR).min(now + Duration::from_secs(1));
-            let wake = self.shared.instant(wake.max(now));
+            let probe = self.probing.keys().next().map_or(Moment::FAR, |(at, _)| *at);
+            let wake = self.shared.instant(wake.min(probe).max(now));
             tokio::select! {
                 // In order: what has come is taken before time goes on. Cancel-safe: the permit of `notified` is kept, and
                 // a sleep has no state.
@@ -220,6 +224,7 @@ impl<'a> Run<'a> {
         for input in inputs {
             self.deliver(input)?;
         }
+        self.end_probes(now);
         for question in self.shared.questions() {
             let _ = question.answer.send(self.engine.observation(&question.path));
         }
@@ -257,6 +262,15 @@ impl<'a> Run<'a> {
         }
         self.input(input);
         Ok(())
+    }
+
+    fn end_probes(&mut self, now: Moment) {
+        while let Some(probe) = self.probing.first_entry().filter(|probe| probe.key().0 <= now) {
+            let ((_, number), key) = probe.remove_entry();
+            let reached = (self.stage.reachable)(&key);
+            let result = if reached { Ok(()) } else { Err("simulated: nobody is there".into()) };
+            self.input(Input::Probed { key, number, result });
+        }
     }
 
     fn keep(&mut self, old: Old) {
@@ -313,6 +327,11 @@ impl<'a> Run<'a> {
             }
             Effect::Cancel { node, grace } => {
                 self.executor.cancel(node, grace);
+            }
+            Effect::Probe { infrastructure, number, .. } => {
+                let key = infrastructure.key;
+                let at = self.shared.now() + latency(self.seed, ("probe", &*key, number));
+                self.probing.insert((at, number), key);
             }
             Effect::End { node } => {
                 self.cancel_collect(node);

@@ -1,14 +1,14 @@
 //! The plant: lines with machines, in a world that outlives processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fsm_core::{
     Action, ActionContext, ActionError, ChildSpec, ChildrenSpecs, CollectContext, CollectError, Config,
-    Decision, Dependency, DeriveContext, DeriveError, DesiredState, NoAction, NodePath, Observed, Phase,
-    Policy, Registry, Snapshot, Sort, StartWhen, State, StopSnapshot, UserSpec, Worker, act, go, remove,
-    restart, stay,
+    Decision, Dependency, DeriveContext, DeriveError, DesiredState, Infrastructure, NoAction, NodePath,
+    Observed, Phase, Policy, Registry, Snapshot, Sort, StartWhen, State, StopSnapshot, UserSpec, Worker, act,
+    go, remove, restart, stay,
 };
 use fsm_testkit::simulate::{Simulation, Stage, simulate};
 use schemars::JsonSchema;
@@ -27,7 +27,10 @@ struct Facts {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct World(Arc<Mutex<BTreeMap<NodePath, Facts>>>);
+pub(crate) struct World(Arc<Mutex<BTreeMap<NodePath, Facts>>>, Arc<Mutex<BTreeSet<&'static str>>>);
+
+/// The networks of the plant.
+const NETS: [&str; 2] = ["front:502", "back:502"];
 
 impl World {
     fn of<T>(&self, path: &NodePath, work: impl FnOnce(&mut Facts) -> T) -> T {
@@ -42,7 +45,21 @@ impl World {
         }
     }
 
+    fn is_cut(&self, net: &str) -> bool {
+        self.1.lock().unwrap().contains(net)
+    }
+
+    fn cut(&self, value: u64, is_cut: bool) {
+        let (net, mut cut) = (NETS[value as usize % NETS.len()], self.1.lock().unwrap());
+        if is_cut {
+            cut.insert(net)
+        } else {
+            cut.remove(net)
+        };
+    }
+
     fn heal(&self) {
+        self.1.lock().unwrap().clear();
         for facts in self.0.lock().unwrap().values_mut() {
             *facts = Facts { on: facts.on, speed: facts.speed, ..Facts::default() };
         }
@@ -56,6 +73,8 @@ pub(crate) struct Machine(World);
 pub(crate) struct MachineConfig {
     pub(crate) speed: u32,
     pub(crate) address: String,
+    /// The network that it is on.
+    pub(crate) net: Option<String>,
 }
 
 impl Config for MachineConfig {
@@ -117,7 +136,14 @@ impl Worker for Machine {
         Ok(DesiredState::running(spec))
     }
 
+    fn infrastructure(config: &MachineConfig) -> Option<Infrastructure> {
+        config.net.as_deref().map(|net| Infrastructure::tcp(net, net))
+    }
+
     async fn collect_observed_state(&self, cx: CollectContext<'_, Self>) -> Result<Seen, CollectError> {
+        if cx.config().net.as_deref().is_some_and(|net| self.0.is_cut(net)) {
+            return Err(CollectError::new("simulated: no answer"));
+        }
         let facts = self.0.of(&cx.identity().path, |facts| *facts);
         Ok(Seen {
             on: facts.on,
@@ -130,6 +156,9 @@ impl Worker for Machine {
 
     async fn execute(&self, action: Order, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
         let path = &cx.identity().path;
+        if cx.config().net.as_deref().is_some_and(|net| self.0.is_cut(net)) {
+            return Err(ActionError::transient("simulated: no answer"));
+        }
         // In two steps, so that it can be torn between them.
         if action == Order::Start {
             self.0.of(path, |facts| facts.speed = cx.config().speed);
@@ -226,6 +255,7 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) speed: u32,
     pub(crate) address: String,
+    pub(crate) net: Option<String>,
     pub(crate) after: Option<String>,
     pub(crate) late: bool,
     pub(crate) off: bool,
@@ -255,7 +285,8 @@ impl Worker for Line {
         let mut children = ChildrenSpecs::new();
         let wrong = |error: &dyn std::fmt::Display| DeriveError::config(error.to_string());
         for entry in &spec.config.machines {
-            let config = MachineConfig { speed: entry.speed, address: entry.address.clone() };
+            let config =
+                MachineConfig { speed: entry.speed, address: entry.address.clone(), net: entry.net.clone() };
             let mut child = ChildSpec::try_new(&entry.name, "machine").map_err(|e| wrong(&e))?;
             child = child.with_typed_config(config).with_enabled(!entry.off);
             if let Some(after) = &entry.after {
@@ -322,6 +353,10 @@ fn machine(name: &str) -> Entry {
     Entry { name: name.into(), speed: 1, ..Entry::default() }
 }
 
+fn on(net: &str, entry: Entry) -> Entry {
+    Entry { net: Some(net.into()), ..entry }
+}
+
 fn root(config: LineConfig) -> ChildSpec {
     ChildSpec::try_new("plant", "line").unwrap().with_typed_config(config)
 }
@@ -338,14 +373,16 @@ pub(crate) fn plant() -> Simulation {
         };
         let front = LineConfig {
             machines: vec![
-                machine("saw"),
-                Entry { after: Some("saw".into()), ..machine("drill") },
+                on(NETS[0], machine("saw")),
+                on(NETS[0], Entry { after: Some("saw".into()), ..machine("drill") }),
                 Entry { late: true, ..machine("press") },
             ],
             ..LineConfig::default()
         };
-        let back =
-            LineConfig { machines: vec![machine("saw"), machine("oven"), machine("belt")], ..front.clone() };
+        let back = LineConfig {
+            machines: vec![machine("saw"), on(NETS[1], machine("oven")), on(NETS[1], machine("belt"))],
+            ..front.clone()
+        };
         let whole = LineConfig {
             lines: vec![("front".into(), front.clone()), ("back".into(), back.clone())],
             machines: vec![machine("boiler")],
@@ -372,6 +409,7 @@ pub(crate) fn plant() -> Simulation {
             move |value| world.any(value, work)
         };
         let calm = world.clone();
+        let (cut, mend, reach) = (world.clone(), world.clone(), world.clone());
         Stage::new(registry, root(whole))
             .variant(root(faster))
             .variant(root(turned))
@@ -384,6 +422,9 @@ pub(crate) fn plant() -> Simulation {
             .disturb("a machine becomes poison", disturb(|facts| facts.poison = true))
             .disturb("a machine is poison no more", disturb(|facts| facts.poison = false))
             .disturb("a machine is confused", disturb(|facts| facts.confused = true))
+            .disturb("a network is cut", move |value| cut.cut(value, true))
+            .disturb("a network is mended", move |value| mend.cut(value, false))
+            .reachable(move |net| !reach.is_cut(net))
             .calm(move || calm.heal())
     })
 }

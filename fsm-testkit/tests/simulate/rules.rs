@@ -68,3 +68,14 @@ fn what_was_found_once_stays_mended() {
         }
     }
 }
+
+// spec: S-41, K-2
+#[test]
+fn incidents_open_and_close_in_simulations_too() {
+    let traces =
+        (0..20).map(|seed| plant().seed(seed).trace().unwrap_or_else(|failure| panic!("{failure}")).1);
+    let traces = traces.collect::<String>();
+    for event in ["IncidentOpened", "IncidentEscalated", "IncidentClosed"] {
+        assert!(traces.contains(event), "no {event} in twenty seeds");
+    }
+}

@@ -93,6 +93,7 @@ impl Run<'_> {
         tokio::time::advance(Duration::from_millis(1)).await;
         self.shared.end_all();
         self.old.clear();
+        self.probing.clear();
         self.engine = engine(self.stage, self.seed);
         self.stalled_until = Moment::ZERO;
         self.journal.restore(&mut self.engine);
