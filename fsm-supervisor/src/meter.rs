@@ -195,8 +195,11 @@ impl Meter {
     }
 
     pub(crate) fn incident(&mut self, scope: ScopeId, open: bool) {
-        self.batch.circuit(scope, Circuit::Infrastructure, open);
         self.batch.incident(scope, open);
+    }
+
+    pub(crate) fn infrastructure(&mut self, scope: ScopeId, is_cut_off: bool) {
+        self.batch.circuit(scope, Circuit::Infrastructure, is_cut_off);
     }
 
     pub(crate) fn infrastructure_recovered(&mut self, scope: ScopeId, down: Duration) {

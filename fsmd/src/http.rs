@@ -86,6 +86,7 @@ fn router(api: Api) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/tree", get(tree))
         .route("/v1/nodes/{*path}", get(node))
+        .route("/v1/incidents", get(incidents))
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::method())
         .layer(middleware::from_fn(only_local))
@@ -155,6 +156,13 @@ async fn tree(
         .map(|(entry, healthy)| wire::entry(entry, healthy, &api.tree))
         .collect();
     Ok(Json(shown).into_response())
+}
+
+/// What nodes need of the outside world and can't reach.
+async fn incidents(State(api): State<Api>) -> Result<Response, Problem> {
+    let incidents = api.tree.incidents().await.map_err(|_| Problem::stopping())?;
+    Ok(Json(incidents.iter().map(|incident| wire::incident(incident, &api.tree)).collect::<Vec<_>>())
+        .into_response())
 }
 
 async fn node(State(api): State<Api>, Path(path): Path<String>) -> Result<Response, Problem> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Clock;
-use crate::engine::{Engine, NodeView, ShutdownReport, TreeEntry};
+use crate::engine::{Engine, IncidentView, NodeView, ShutdownReport, TreeEntry};
 use crate::event::Event;
 use crate::input::{Command, CommandError};
 
@@ -131,6 +131,14 @@ impl Handle {
     /// [`Gone`] when the tree has ended.
     pub async fn tree(&self) -> Result<Vec<TreeEntry>, Gone> {
         self.look(Engine::tree).await
+    }
+
+    /// What nodes need of the outside world and can't reach.
+    ///
+    /// # Errors
+    /// [`Gone`] when the tree has ended.
+    pub async fn incidents(&self) -> Result<Vec<IncidentView>, Gone> {
+        self.look(Engine::incidents).await
     }
 
     /// Everything about one node; none when nobody is there.

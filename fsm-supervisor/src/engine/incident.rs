@@ -66,7 +66,17 @@ impl Engine {
         if let Some(infrastructure) = infrastructure
             && self.needs.need(node, infrastructure)
         {
-            self.arena.hot_mut(index).flags.set(Flags::CUT_OFF);
+            self.cut_off(index, true);
+        }
+    }
+
+    /// The node is cut off, or not any more.
+    fn cut_off(&mut self, index: u32, is_cut_off: bool) {
+        let hot = self.arena.hot_mut(index);
+        if hot.flags.has(Flags::CUT_OFF) != is_cut_off {
+            hot.flags.put(Flags::CUT_OFF, is_cut_off);
+            let scope = hot.scope;
+            self.meter.infrastructure(scope, is_cut_off);
             self.refresh(index);
         }
     }
@@ -76,9 +86,7 @@ impl Engine {
         let Some(key) = self.needs.key_of(node).map(Arc::clone) else { return };
         let index = node.index() as u32;
         let scope = self.arena.hot(index).scope;
-        if self.arena.hot_mut(index).flags.take(Flags::CUT_OFF) {
-            self.refresh(index);
-        }
+        self.cut_off(index, false);
         match self.needs.leave(node) {
             Some(Circuit { incident: Some(incident), .. }) => {
                 self.meter.incident(incident.scope, false);
@@ -156,8 +164,7 @@ impl Engine {
                 self.emit(*first, EventKind::IncidentClosed { key: Arc::from(key), down, recovered: true });
             }
             for index in &users {
-                self.arena.hot_mut(*index).flags.clear(Flags::CUT_OFF);
-                self.refresh(*index);
+                self.cut_off(*index, false);
                 self.mark(*index);
             }
         }
@@ -181,8 +188,7 @@ impl Engine {
         self.meter.incident(scope, true);
         self.emit(first, EventKind::IncidentOpened { key: Arc::from(key), error, nodes });
         for index in users {
-            self.arena.hot_mut(index).flags.set(Flags::CUT_OFF);
-            self.refresh(index);
+            self.cut_off(index, true);
             // So that its reason names the incident.
             self.mark(index);
         }

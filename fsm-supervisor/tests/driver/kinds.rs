@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, ChildSpec, ChildrenSpecs, CollectContext, CollectError,
-    Config, Decision, DeriveContext, DeriveError, DesiredState, NoAction, NodePath, Observed, Phase, Policy,
-    RetryPolicy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, act, go, stay,
+    Config, Decision, DeriveContext, DeriveError, DesiredState, Infrastructure, NoAction, NodePath, Observed,
+    Phase, Policy, RetryPolicy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, act, go, stay,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 
 /// What the test says to all rogues.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub(crate) struct RogueConfig {
     pub(crate) sin: Option<Sin>,
     /// Another node whose observation it repeats.
     pub(crate) watches: Option<String>,
+    /// `host:port` of the peer that it can't do without.
+    pub(crate) needs: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,10 +118,19 @@ impl Worker for Rogue {
         Ok(DesiredState::running(spec))
     }
 
+    fn infrastructure(config: &RogueConfig) -> Option<Infrastructure> {
+        config.needs.as_deref().map(|needs| Infrastructure::tcp(needs, needs))
+    }
+
     async fn collect_observed_state(
         &self,
         cx: CollectContext<'_, Self>,
     ) -> Result<RogueObserved, CollectError> {
+        if let Some(peer) = &cx.config().needs {
+            TcpStream::connect(peer)
+                .await
+                .map_err(|error| CollectError::new("the peer is down").with_source(error))?;
+        }
         if cx.config().sin == Some(Sin::HangInCollect) && self.0.hang_in_collect.load(Ordering::SeqCst) {
             self.0.hanging.fetch_add(1, Ordering::SeqCst);
             let _dropped = Dropped(&self.0.hanging);

@@ -25,7 +25,7 @@ fn path(text: &str) -> NodePath {
 fn family(children: &[(&str, Option<Sin>)]) -> ChildSpec {
     let mut config = FamilyConfig::default();
     for (name, sin) in children {
-        config.children.insert((*name).into(), RogueConfig { sin: *sin, watches: None });
+        config.children.insert((*name).into(), RogueConfig { sin: *sin, ..RogueConfig::default() });
     }
     ChildSpec::try_new("edge", "family").unwrap().with_typed_config(config)
 }
@@ -202,7 +202,7 @@ async fn a_worker_reads_the_observation_of_another_by_path() {
     let mut config = FamilyConfig::default();
     config.children.insert("a".into(), RogueConfig::default());
     let watches = Some("/edge/a".into());
-    config.children.insert("b".into(), RogueConfig { sin: None, watches });
+    config.children.insert("b".into(), RogueConfig { watches, ..RogueConfig::default() });
     let root = ChildSpec::try_new("edge", "family").unwrap().with_typed_config(config);
     tree.handle.apply(root, Vars::new()).await.unwrap();
     tree.running("/edge").await;
@@ -343,4 +343,42 @@ async fn the_store_knows_the_triple_of_every_node() {
     assert_eq!(&*node.kind, "rogue");
     assert!(node.desired.is_some());
     assert_eq!(node.observed.unwrap().value["state"], "Stopped");
+}
+
+// spec: S-41, M-2 (real probes, in real time)
+#[tokio::test]
+async fn a_peer_that_comes_back_ends_the_incident_of_all_who_need_it() {
+    let tree = Tree::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = FamilyConfig::default();
+    for name in ["a", "b"] {
+        let needs = Some(port.to_string());
+        config.children.insert(name.into(), RogueConfig { needs, ..RogueConfig::default() });
+    }
+    let root = ChildSpec::try_new("edge", "family").unwrap().with_typed_config(config);
+    let mut events = tree.handle.events();
+    tree.handle.apply(root, Vars::new()).await.unwrap();
+    while !matches!(events.next().await.unwrap().kind, EventKind::IncidentOpened { nodes: 2, .. }) {}
+    let cut_off = tree.until("/edge/b", |e| e.cut_off).await;
+    assert!(cut_off.reason.contains("can't be reached: Connection refused"), "{}", cut_off.reason);
+    let [incident] = &tree.handle.incidents().await.unwrap()[..] else { panic!("one incident") };
+    assert_eq!((&*incident.key, incident.nodes.len()), (&*port.to_string(), 2));
+    let counted = |name: &str| {
+        let text = tree.metrics.encode();
+        let values = text.lines().filter(|line| line.starts_with(&format!("fsm_{name}{{")));
+        values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    assert_eq!((counted("incidents_open"), counted("infrastructure_recovery_total")), (1.0, 0.0));
+    assert_eq!(counted("circuit_open"), 2.0, "one per node that is cut off");
+
+    let _peer = tokio::net::TcpListener::bind(port).await.unwrap();
+    tree.running("/edge/a").await;
+    tree.running("/edge/b").await;
+    assert_eq!((counted("incidents_open"), counted("infrastructure_recovery_total")), (0.0, 1.0));
+    assert_eq!(
+        (counted("circuit_open"), counted("infrastructure_recovery_duration_seconds_count")),
+        (0.0, 1.0)
+    );
+    assert!(tree.handle.incidents().await.unwrap().is_empty());
+    tree.handle.shutdown(Duration::from_secs(10)).await.unwrap();
 }

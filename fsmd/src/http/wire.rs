@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use fsm_core::Moment;
-use fsm_supervisor::{Handle, NodeView, TreeEntry};
+use fsm_supervisor::{Handle, IncidentView, NodeView, TreeEntry};
 use serde_json::{Value, json};
 
 /// A node in one line; `healthy` is one that is as it should be.
@@ -29,6 +29,14 @@ pub(super) fn node(view: &NodeView, healthy: bool, tree: &Handle) -> Value {
             shown["at"] = wall(entry.at, tree);
         }
     }
+    value
+}
+
+/// Something that can't be reached.
+pub(super) fn incident(incident: &IncidentView, tree: &Handle) -> Value {
+    let mut value = serde_json::to_value(incident).unwrap_or_default();
+    value["since"] = wall(incident.since, tree);
+    value["next_probe"] = incident.next_probe.map_or(Value::Null, |at| wall(at, tree));
     value
 }
 

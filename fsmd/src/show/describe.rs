@@ -157,7 +157,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "path": "/a/b", "kind": "connection", "depth": 1, "state": "Down", "phase": "degraded",
             "reason": "no answer", "since": "2026-01-01T00:00:00.000Z", "goal": "run", "healthy": false, "invalid": false,
-            "stale": false, "circuit_open": false, "dynamic": false, "stopped_by": null, "acting": null,
+            "stale": false, "circuit_open": false, "cut_off": false, "dynamic": false, "stopped_by": null, "acting": null,
             "sort": "passive", "starts": 1, "desired": 2, "observed_under": 2,
             "observed_at": "2026-01-01T00:00:59.000Z", "restarts": 0, "next_look": "2026-01-01T00:01:01.000Z",
             "config": {"tcp": {"host": "10.0.0.7", "port": 502}}, "observed": {"ok": false},

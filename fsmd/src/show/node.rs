@@ -20,6 +20,7 @@ pub(crate) struct Entry {
     pub(crate) invalid: bool,
     pub(crate) stale: bool,
     pub(crate) circuit_open: bool,
+    pub(crate) cut_off: bool,
     pub(crate) dynamic: bool,
     pub(crate) stopped_by: Option<String>,
     pub(crate) acting: Option<String>,
@@ -46,6 +47,7 @@ impl Entry {
             (self.invalid && !self.state.is_empty(), "invalid"),
             (self.stale, "stale"),
             (self.circuit_open, "circuit open"),
+            (self.cut_off, "cut off"),
             (self.dynamic, "added at run time"),
             (self.goal == Goal::Remove, "leaving"),
         ];

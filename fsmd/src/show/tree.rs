@@ -123,7 +123,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "path": path, "kind": "demo", "depth": depth, "state": state, "phase": phase, "reason": reason,
             "since": "2026-01-01T00:00:00.000Z", "goal": "run", "healthy": healthy, "invalid": false,
-            "stale": false, "circuit_open": false, "dynamic": false, "stopped_by": null, "acting": null,
+            "stale": false, "circuit_open": false, "cut_off": false, "dynamic": false, "stopped_by": null, "acting": null,
         }))
         .unwrap()
     }

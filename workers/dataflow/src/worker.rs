@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
-    DeriveError, DeriveErrorKind, DesiredState, Policy, RegisterError, Registry, RequestError, RetryPolicy,
-    UserSpec, Worker, chain,
+    DeriveError, DeriveErrorKind, DesiredState, Infrastructure, Policy, RegisterError, Registry,
+    RequestError, RetryPolicy, UserSpec, Worker, chain,
 };
 use fsm_metrics::{FlowMetrics, Metrics};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{FlowConfig, Step};
+use crate::config::{FlowConfig, Input, Output, Step};
 use crate::flow::{BuildError, Flow, FlowError, FlowWatch, check};
 use crate::mqtt::SessionPool;
 use crate::pipeline::CompileError;
@@ -177,6 +177,21 @@ impl Worker for Dataflow {
         }
         check(&desired.config).map_err(refuse)?;
         Ok(desired)
+    }
+
+    fn infrastructure(config: &FlowConfig) -> Option<Infrastructure> {
+        // Where messages go comes first: a flow can't take what it can't give.
+        let url = match (&config.output, &config.input) {
+            (Output::Mqtt(output), _) => &output.url,
+            (_, Input::Mqtt(input)) => &input.url,
+            (
+                Output::File(_) | Output::Stdout(_) | Output::Drop(_),
+                Input::Generate(_) | Input::HttpServer(_),
+            ) => {
+                return None;
+            }
+        };
+        Some(Infrastructure::tcp(url.broker(), url.address()))
     }
 
     async fn collect_observed_state(

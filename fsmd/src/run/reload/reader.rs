@@ -59,8 +59,11 @@ impl Reader {
         });
         loop {
             match timeout(PACE, &mut result).await {
-                Ok(Ok(read)) => return Ok(read),
-                Ok(Err(_)) => return Err(ReadError::Panicked),
+                Ok(answer) => {
+                    // It ends at once: it must not count as one that hangs when the next read begins.
+                    let _ = self.tasks.join_next().await;
+                    return answer.map_err(|_| ReadError::Panicked);
+                }
                 Err(_) => {
                     if let Some(path) = under_way.hangs(PATIENCE) {
                         return Err(ReadError::Hangs(path));

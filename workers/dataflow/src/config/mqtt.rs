@@ -297,6 +297,21 @@ impl MqttUrl {
     pub const fn port(&self) -> u16 {
         self.port
     }
+    /// `host:port`, an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+    /// The broker, whoever asks: `mqtt://host:port`.
+    #[must_use]
+    pub fn broker(&self) -> String {
+        format!("{}{}", self.scheme(), self.address())
+    }
+
+    const fn scheme(&self) -> &'static str {
+        if self.tls { "mqtts://" } else { "mqtt://" }
+    }
 }
 
 impl FromStr for MqttUrl {
@@ -341,13 +356,11 @@ impl FromStr for MqttUrl {
 
 impl fmt::Display for MqttUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls { "mqtts://" } else { "mqtt://" })?;
+        f.write_str(self.scheme())?;
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        let v6 = self.host.contains(':');
-        let (open, close) = if v6 { ("[", "]") } else { ("", "") };
-        write!(f, "{open}{}{close}:{}", self.host, self.port)
+        f.write_str(&self.address())
     }
 }
 
