@@ -72,10 +72,13 @@ fn what_was_found_once_stays_mended() {
 // spec: S-41, K-2
 #[test]
 fn incidents_open_and_close_in_simulations_too() {
-    let traces =
-        (0..20).map(|seed| plant().seed(seed).trace().unwrap_or_else(|failure| panic!("{failure}")).1);
-    let traces = traces.collect::<String>();
-    for event in ["IncidentOpened", "IncidentEscalated", "IncidentClosed"] {
-        assert!(traces.contains(event), "no {event} in twenty seeds");
+    let mut missing = vec!["IncidentOpened", "IncidentEscalated", "IncidentClosed"];
+    for seed in 0..40 {
+        let (_, trace) = plant().seed(seed).trace().unwrap_or_else(|failure| panic!("{failure}"));
+        missing.retain(|event| !trace.contains(event));
+        if missing.is_empty() {
+            return;
+        }
     }
+    panic!("no {missing:?} in forty seeds");
 }
