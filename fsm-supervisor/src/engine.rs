@@ -16,6 +16,7 @@ mod goals;
 mod incident;
 mod inspect;
 mod leave;
+mod longest;
 mod members;
 mod needs;
 mod observe;
@@ -52,6 +53,7 @@ pub(crate) use fault::panic_text;
 pub use incident::IncidentView;
 pub use inspect::{ActionView, NodeView, TreeEntry};
 pub use leave::ShutdownReport;
+pub use longest::{LongestStop, StopOf};
 
 /// How the engine runs.
 #[derive(Debug, Clone)]

@@ -25,8 +25,8 @@ pub use driver::{
 };
 pub use effect::{Change, Effect, Effects, What};
 pub use engine::{
-    ActionView, Engine, EngineConfig, IncidentView, NodeView, Remembered, ShutdownReport, Stopwatch,
-    TickReport, TreeEntry,
+    ActionView, Engine, EngineConfig, IncidentView, LongestStop, NodeView, Remembered, ShutdownReport,
+    StopOf, Stopwatch, TickReport, TreeEntry,
 };
 pub use event::{Event, EventKind};
 pub use history::{HISTORY_LENGTH, HistoryEntry};

@@ -87,6 +87,7 @@ fn router(api: Api) -> Router {
         .route("/v1/tree", get(tree))
         .route("/v1/nodes/{*path}", get(node))
         .route("/v1/incidents", get(incidents))
+        .route("/v1/longest-stop", get(longest_stop))
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::method())
         .layer(middleware::from_fn(only_local))
@@ -156,6 +157,12 @@ async fn tree(
         .map(|(entry, healthy)| wire::entry(entry, healthy, &api.tree))
         .collect();
     Ok(Json(shown).into_response())
+}
+
+/// The longest chain of stops, if all take as long as they may.
+async fn longest_stop(State(api): State<Api>) -> Result<Response, Problem> {
+    let longest = api.tree.longest_stop().await.map_err(|_| Problem::stopping())?;
+    Ok(Json(wire::longest_stop(&longest)).into_response())
 }
 
 /// What nodes need of the outside world and can't reach.

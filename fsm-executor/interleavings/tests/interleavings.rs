@@ -20,19 +20,20 @@ const TRIES: usize = 2_000;
 /// An action of the pool waits for so many turns of others.
 const TURNS: usize = 2;
 
-/// What was told, by action: starts and ends.
+/// What was told of one action: how often it started, and its ends.
+type Life = (u32, Vec<Outcome>);
+
+/// What was told, by action.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<BTreeMap<u64, (u32, Vec<Outcome>)>>>);
+struct Told(Arc<Mutex<BTreeMap<u64, Life>>>);
 
 impl Told {
     fn take(&self, event: &ExecutorEvent<u32>) {
         let mut told = self.0.lock().unwrap();
-        match event {
-            ExecutorEvent::Started { action, .. } => told.entry(action.id.get()).or_default().0 += 1,
-            ExecutorEvent::Ended(ended) => {
-                told.entry(ended.action.id.get()).or_default().1.push(ended.report.outcome);
-            }
-            _ => {}
+        if let ExecutorEvent::Started { action, .. } = event {
+            told.entry(action.id.get()).or_default().0 += 1;
+        } else if let ExecutorEvent::Ended(ended) = event {
+            told.entry(ended.action.id.get()).or_default().1.push(ended.report.outcome);
         }
     }
 

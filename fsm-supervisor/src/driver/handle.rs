@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Clock;
-use crate::engine::{Engine, IncidentView, NodeView, ShutdownReport, TreeEntry};
+use crate::engine::{Engine, IncidentView, LongestStop, NodeView, ShutdownReport, TreeEntry};
 use crate::event::Event;
 use crate::input::{Command, CommandError};
 
@@ -139,6 +139,14 @@ impl Handle {
     /// [`Gone`] when the tree has ended.
     pub async fn incidents(&self) -> Result<Vec<IncidentView>, Gone> {
         self.look(Engine::incidents).await
+    }
+
+    /// The longest chain of stops that wait for each other, if all take as long as they may (S-24).
+    ///
+    /// # Errors
+    /// [`Gone`] when the tree has ended.
+    pub async fn longest_stop(&self) -> Result<LongestStop, Gone> {
+        self.look(Engine::longest_stop).await
     }
 
     /// Everything about one node; none when nobody is there.

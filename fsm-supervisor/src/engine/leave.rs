@@ -23,17 +23,32 @@ const KNOWN: usize = 65_536;
 pub(crate) struct Stopping {
     began: Moment,
     within: Duration,
-    depth: u16,
+    /// By depth: the part of the whole time in which nodes there have to have stopped.
+    shares: Vec<f64>,
     forced: Vec<NodePath>,
 }
 
 impl Stopping {
     /// The deadline of a node at this depth: the one global deadline, shared out so that children end before their parents.
     pub(crate) fn share(&self, depth: u16) -> Moment {
-        let levels = u32::from(self.depth) + 1;
-        let rank = u32::from(self.depth.saturating_sub(depth)) + 1;
-        self.began + self.within * rank / levels
+        let deepest = self.shares.last().copied().unwrap_or(1.0);
+        let share = self.shares.get(depth as usize).copied().unwrap_or(deepest);
+        self.began + self.within.mul_f64(share)
     }
+}
+
+/// Shares by depth, for the longest `stop_timeout` of each: a level gets what it needs of the whole, after those below it.
+fn shares(longest: &[Duration]) -> Vec<f64> {
+    let all: Duration = longest.iter().sum();
+    let mut below = Duration::ZERO;
+    let mut shares = vec![1.0; longest.len()];
+    for (share, own) in shares.iter_mut().zip(longest).rev() {
+        below += *own;
+        if !all.is_zero() {
+            *share = below.as_secs_f64() / all.as_secs_f64();
+        }
+    }
+    shares
 }
 
 /// How a shutdown went (S-24).
@@ -353,9 +368,15 @@ impl Engine {
 
     /// Stops the whole tree.
     pub(super) fn shut_down(&mut self, within: Duration) {
-        let depth = self.arena.indices().map(|index| self.arena.hot(index).depth).max().unwrap_or(0);
         if self.stopping.is_none() {
-            self.stopping = Some(Stopping { began: self.now, within, depth, forced: Vec::new() });
+            let mut longest: Vec<Duration> = Vec::new();
+            for index in self.arena.indices() {
+                let depth = self.arena.hot(index).depth as usize;
+                longest.resize(longest.len().max(depth + 1), Duration::ZERO);
+                longest[depth] = longest[depth].max(self.policy(index).stop_timeout);
+            }
+            let shares = shares(&longest);
+            self.stopping = Some(Stopping { began: self.now, within, shares, forced: Vec::new() });
         }
         if let Some(root) = self.root.filter(|root| self.arena.lives(*root)) {
             let index = root.index() as u32;

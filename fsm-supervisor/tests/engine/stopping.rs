@@ -4,7 +4,7 @@ use fsm_core::{Goal, Phase};
 use fsm_supervisor::{Command, EventKind};
 use serde_json::json;
 
-use crate::group::{group, unit};
+use crate::group::{Decl, group, unit};
 use crate::rig::{Rig, at, ms, secs};
 use crate::world::{self, Act, Collect};
 
@@ -264,4 +264,45 @@ fn a_cancelled_action_has_its_grace_and_no_more() {
     world::thing("/r/a", |thing| thing.act = Act::Works);
     rig.until("it is gone", |rig| !rig.has("/r/a"));
     assert!(rig.now < at(secs(60)));
+}
+
+/// The names in the chain of the longest stop, and its seconds.
+fn longest(root: &Decl) -> (Vec<String>, u64) {
+    let longest = Rig::settled(root).engine.longest_stop();
+    (longest.chain.iter().map(|stop| stop.path.name().to_owned()).collect(), longest.takes.as_secs())
+}
+
+fn within(name: &str, seconds: u64) -> Decl {
+    unit(name).policy(|p| p.stop_timeout = Some(secs(seconds).into()))
+}
+
+// spec: S-24 (the longest possible stop path is known before)
+#[test]
+fn the_longest_chain_of_stops_is_known_before() {
+    let timeout =
+        |seconds: u64| move |p: &mut fsm_core::PolicyOverride| p.stop_timeout = Some(secs(seconds).into());
+    let g = group("g", vec![within("a", 3), within("b", 7)]).policy(timeout(2));
+    let root = group("r", vec![g, within("c", 8)]).policy(timeout(1));
+    assert_eq!(longest(&root), (vec!["b".into(), "g".into(), "r".into()], 10), "children side by side");
+    // Who depends on it stops first; its own children meanwhile.
+    let g = group("g", vec![within("a", 3), within("b", 7)]).policy(timeout(2));
+    let root = group("r", vec![g, within("c", 8).on("g"), within("d", 1).on("c")]).policy(timeout(1));
+    let chain = ["d", "c", "g", "r"].map(String::from).to_vec();
+    assert_eq!(longest(&root), (chain, 12));
+}
+
+// spec: S-24 (levels that need longer get more of the deadline)
+#[test]
+fn a_deadline_of_the_longest_chain_forces_nobody_that_keeps_its_time() {
+    let root = group("r", vec![within("a", 59), within("b", 1)]);
+    let root = root.policy(|p| p.stop_timeout = Some(secs(1).into()));
+    let mut rig = Rig::settled(&root);
+    let longest = rig.engine.longest_stop().takes;
+    assert_eq!(longest, secs(60));
+    world::thing("/r/a", |thing| thing.act_takes = secs(57));
+    rig.command(Command::Shutdown { within: longest }).unwrap();
+    rig.until("all stopped", |rig| rig.engine.shutdown_report().is_some());
+    let report = rig.engine.shutdown_report().unwrap();
+    assert_eq!(report.forced, []);
+    assert!(report.took >= secs(57) && report.took <= longest, "{report:?}");
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use fsm_core::Moment;
-use fsm_supervisor::{Handle, IncidentView, NodeView, TreeEntry};
+use fsm_core::{HumanDuration, Moment};
+use fsm_supervisor::{Handle, IncidentView, LongestStop, NodeView, TreeEntry};
 use serde_json::{Value, json};
 
 /// A node in one line; `healthy` is one that is as it should be.
@@ -30,6 +30,13 @@ pub(super) fn node(view: &NodeView, healthy: bool, tree: &Handle) -> Value {
         }
     }
     value
+}
+
+/// The longest chain of stops, with times for people.
+pub(super) fn longest_stop(longest: &LongestStop) -> Value {
+    let time = |time| HumanDuration::new(time).to_string();
+    let chain = longest.chain.iter().map(|stop| json!({"path": stop.path, "within": time(stop.within)}));
+    json!({"takes": time(longest.takes), "chain": chain.collect::<Vec<_>>()})
 }
 
 /// Something that can't be reached.
