@@ -1,6 +1,6 @@
 //! `parent`: derives children from its config, starts them with itself, and is as healthy as they are.
 
-use fsm_core::{ChildName, Config, Dependency, HumanDuration, Vars};
+use fsm_core::{ChildName, Config, Dependency, HumanDuration, PolicyOverride, Vars};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,6 +68,9 @@ pub struct ParentChild {
     /// Siblings it waits for.
     #[serde(default)]
     pub depends_on: Vec<Dependency>,
+    /// What it overrides of its kind's policy.
+    #[serde(default)]
+    pub policy: PolicyOverride,
 }
 
 fn child() -> String {
@@ -89,6 +92,7 @@ impl ParentChild {
             variables: Vars::new(),
             enabled: true,
             depends_on: Vec::new(),
+            policy: PolicyOverride::default(),
         }
     }
 
@@ -117,6 +121,13 @@ impl ParentChild {
     #[must_use]
     pub fn with_dependency(mut self, dependency: Dependency) -> Self {
         self.depends_on.push(dependency);
+        self
+    }
+
+    /// With these overrides of its kind's policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: PolicyOverride) -> Self {
+        self.policy = policy;
         self
     }
 }

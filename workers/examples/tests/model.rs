@@ -1,11 +1,14 @@
 //! The model check of the example kinds, and their diagrams in docs/workers.
 
-use fsm_core::{ChildName, Dependency};
+use fsm_core::{ChildName, Dependency, Outcome};
 use fsm_templating::Template;
 use fsm_testkit::{Report, listed, model_check};
 use fsm_worker_examples::child::*;
+use fsm_worker_examples::failing::*;
 use fsm_worker_examples::hello::*;
+use fsm_worker_examples::panicking::*;
 use fsm_worker_examples::parent::*;
+use fsm_worker_examples::slow::*;
 use fsm_worker_examples::template_demo::*;
 use serde_json::json;
 
@@ -101,5 +104,48 @@ fn demo() -> TemplateDemoConfig {
 #[test]
 fn template_demo_passes_the_model_check() {
     let report = model_check::<TemplateDemo>().configs(listed![demo()]).assert();
+    diagram(&report);
+}
+
+// spec: K-6, K-9
+#[test]
+fn failing_passes_the_model_check() {
+    let report = model_check::<Failing>()
+        .configs(listed![
+            FailingConfig::default(),
+            FailingConfig::default().with_fails(Fails::Always).with_restart_after(2)
+        ])
+        .observations(listed![FailingObserved::new(false), FailingObserved::new(true)])
+        .after("start", |_, seen| seen.up)
+        .after("stop", |_, seen| !seen.up)
+        .failures(2)
+        .assert();
+    diagram(&report);
+}
+
+// spec: K-6, K-9
+#[test]
+fn slow_passes_the_model_check() {
+    let report = model_check::<Slow>()
+        .configs(listed![SlowConfig::default(), SlowConfig::default().with_start_by(Spending::Blocking)])
+        .observations(listed![SlowObserved::new(false), SlowObserved::new(true)])
+        .outcomes([Outcome::Success, Outcome::Failure, Outcome::Timeout])
+        .after("start", |_, seen| seen.up)
+        .after("start_blocking", |_, seen| seen.up)
+        .after("stop", |_, seen| !seen.up)
+        .assert();
+    diagram(&report);
+}
+
+// spec: K-6, K-9 — but for the panics that it is told of, which are its purpose.
+#[test]
+fn panicking_passes_the_model_check() {
+    let report = model_check::<Panicking>()
+        .configs(listed![PanickingConfig::new(Place::Next), PanickingConfig::new(Place::Stop)])
+        .observations(listed![PanickingObserved::new(false), PanickingObserved::new(true)])
+        .outcomes([Outcome::Success, Outcome::Failure, Outcome::Panic])
+        .after("start", |_, seen| seen.up)
+        .after("stop", |_, seen| !seen.up)
+        .assert();
     diagram(&report);
 }

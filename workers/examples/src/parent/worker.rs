@@ -2,7 +2,7 @@
 
 use fsm_core::{
     ActionContext, ActionError, ChildSpec, ChildrenSpecs, CollectContext, CollectError, DeriveContext,
-    DeriveError, DesiredState, NoAction, Policy, StartWhen, State, UserSpec, Worker,
+    DeriveError, DesiredState, NoAction, Policy, PolicyOverride, StartWhen, State, UserSpec, Worker,
 };
 
 use super::{ParentChild, ParentConfig, ParentState};
@@ -60,6 +60,9 @@ fn child_spec(child: &ParentChild) -> ChildSpec {
         .with_start_when(StartWhen::States(states.into()));
     if !child.variables.is_empty() {
         spec = spec.with_variables(child.variables.clone());
+    }
+    if child.policy != PolicyOverride::default() {
+        spec = spec.with_policy(child.policy.clone());
     }
     for dependency in &child.depends_on {
         spec = spec.with_dependency(dependency.clone());
