@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
 use fsm_templating::Diagnostic;
+use fsm_worker_persistence::Persistence;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -63,9 +64,10 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let registry = prometheus::Registry::new();
     let metrics = fsm_metrics::Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
         .map_err(|error| Failure::of(&error))?;
-    let kinds =
-        kinds::registry(loaded.root.name.as_str(), Some(&metrics)).map_err(|error| Failure::of(&error))?;
-    let store = Arc::new(MemoryStore::new(fsm_store::Retention::default()));
+    let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
+    let store = persistence.store();
+    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence)
+        .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
     let within = loaded.supervision.shutdown_timeout.get();

@@ -119,7 +119,7 @@ fn missed(s: &Snapshot<'_, Persistence>) -> Option<(PersistenceAction, &'static 
 }
 
 fn trouble(s: &Snapshot<'_, Persistence>) -> Reason {
-    ("{}", s.observed().trouble.as_ref().map_or(Arg::Word("the store is not well"), Arg::from)).into()
+    ("not well: {}", s.observed().trouble.as_ref().map_or(Arg::Word("no reason was given"), Arg::from)).into()
 }
 
 fn failure(s: &Snapshot<'_, Persistence>) -> Reason {

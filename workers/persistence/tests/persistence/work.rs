@@ -221,7 +221,7 @@ async fn a_time_zone_that_is_not_known_is_trouble_with_advice() {
 // spec: S-33
 #[test]
 fn whatever_touches_the_store_has_a_thread_that_it_may_block() {
-    assert!(Persistence::POLICY.blocking_collect);
+    assert_eq!(Persistence::POLICY, Persistence::POLICY.blocking_collect());
     for name in ["compact", "maintain"] {
         assert!(Persistence::POLICY.action(name).blocking, "{name}");
     }
