@@ -10,7 +10,7 @@ use jiff::civil::Weekday;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+/// 24 hours, whatever clocks do: windows are in local time, periods are not.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// How much of the past is kept, and when the store is looked after.
@@ -44,7 +44,7 @@ impl Default for PersistenceConfig {
         let store = Retention::default();
         Self {
             compact_every: Duration::from_secs(300).into(),
-            retention: HOUR.into(),
+            retention: store.max_age.into(),
             max_records: store.max_records,
             max_bytes: store.max_bytes,
             maintain_every: (7 * DAY).into(),

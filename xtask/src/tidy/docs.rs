@@ -1,4 +1,4 @@
-//! Rules about documents: links lead somewhere, and the bird's eye view stays one.
+//! Rules about documents: links lead somewhere, tests named behind a link are there, and the bird's eye view stays one.
 
 use std::collections::BTreeSet;
 
@@ -26,19 +26,63 @@ pub(crate) fn check(file: &File, tree: &Tree) -> Vec<Finding> {
             found.push(Finding::new(&file.path, line, "link", what));
         }
     }
+    found.extend(named_functions(file, tree));
     found
+}
+
+/// Functions that are named right behind a link to a Rust file, as in ``[table](tests/table.rs) `a_rule`, `another_rule` ``: they
+/// are in that file.
+fn named_functions(file: &File, tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut link: Option<&File> = None;
+    let mut inside = false;
+    for (event, range) in Parser::new_ext(&file.text, Options::ENABLE_TABLES).into_offset_iter() {
+        if let Event::Start(Tag::Link { dest_url, .. }) = &event {
+            link = target(file, dest_url).ok().and_then(|path| tree.file(&path));
+            link = link.filter(|to| to.path.ends_with(".rs"));
+            inside = true;
+        } else if let Event::End(TagEnd::Link) = event {
+            inside = false;
+        } else if inside {
+            // What the link is called.
+        } else if let (Event::Code(name), Some(to)) = (&event, link) {
+            if is_function_name(name) && !defines(to, name) {
+                let line = file.text[..range.start].matches('\n').count() + 1;
+                let what = format!("`{}` has no function `{name}`", to.path);
+                found.push(Finding::new(&file.path, line, "test-reference", what));
+            }
+        } else if !is_separator(&event) {
+            link = None;
+        }
+    }
+    found
+}
+
+/// Whether what stands between a link and a name, or between two names, ties them together.
+fn is_separator(event: &Event<'_>) -> bool {
+    match event {
+        Event::SoftBreak => true,
+        Event::Text(text) => matches!(text.trim(), "" | "," | "and"),
+        _ => false,
+    }
+}
+
+fn is_function_name(name: &str) -> bool {
+    name.contains('_') && name.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '_'))
+}
+
+fn defines(file: &File, name: &str) -> bool {
+    let definition = format!("fn {name}");
+    let mut ends = file.masked.code.iter().filter_map(|line| line.split_once(&definition));
+    ends.any(|(_, rest)| rest.starts_with(['(', '<']))
 }
 
 fn resolve(file: &File, tree: &Tree, target: &str) -> Result<(), String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return Ok(());
     }
-    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let path = match path {
-        "" => file.path.clone(),
-        _ => join(folder, path).ok_or_else(|| format!("`{target}` leads out of the repository"))?,
-    };
+    let anchor = target.split_once('#').map_or("", |(_, anchor)| anchor);
+    let path = self::target(file, target)?;
     if !tree.contains(&path) {
         return Err(format!("`{target}` leads to `{path}`, which does not exist"));
     }
@@ -47,6 +91,15 @@ fn resolve(file: &File, tree: &Tree, target: &str) -> Result<(), String> {
             Err(format!("`{path}` has no heading `#{anchor}`"))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// The path that a link of this file leads to.
+fn target(file: &File, target: &str) -> Result<String, String> {
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    match target.split_once('#').map_or(target, |(path, _)| path) {
+        "" => Ok(file.path.clone()),
+        path => join(folder, path).ok_or_else(|| format!("`{target}` leads out of the repository")),
     }
 }
 
@@ -124,6 +177,34 @@ mod tests {
         check_link("b.md#again-2", Some("`docs/b.md` has no heading `#again-2`"));
         check_link("../../b.md", Some("`../../b.md` leads out of the repository"));
         check_link("#bottom", Some("`docs/a.md` has no heading `#bottom`"));
+    }
+
+    #[track_caller]
+    fn check_names(text: &str, missing: &[&str]) {
+        let tests = "#[test]\nfn a_rule() {}\n// fn a_comment()\nasync fn other_rule<T>() {}\n";
+        let tree = Tree::of(&[("docs/a.md", text), ("docs/b.md", ""), ("tests/table.rs", tests)]);
+        let found = check(&tree.files[0], &tree);
+        let expected: Vec<_> =
+            missing.iter().map(|name| format!("`tests/table.rs` has no function `{name}`")).collect();
+        assert_eq!(found.iter().map(|finding| finding.what.as_str()).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|finding| finding.rule == "test-reference"));
+    }
+
+    #[test]
+    fn functions_named_behind_a_link_are_in_its_file() {
+        check_names("[table](../tests/table.rs) `a_rule`, `other_rule` and `a_rule`", &[]);
+        check_names(
+            "| a | b |\n|---|---|\n| x | [table](../tests/table.rs) `a_lie`, `no_rule` |",
+            &["a_lie", "no_rule"],
+        );
+        check_names("[the `table_of` rules](../tests/table.rs) `a_comment`", &["a_comment"]);
+        check_names("[table](../tests/table.rs)\n`no_rule`", &["no_rule"]);
+        // Other names, other words between, other files.
+        check_names(
+            "[table](../tests/table.rs) `Table::no_rule`, (`no_rule` of old), and then `no_rule`",
+            &[],
+        );
+        check_names("`no_rule` [b](b.md) `no_rule` [out](https://example.org/a.rs) `no_rule`", &[]);
     }
 
     #[test]

@@ -83,6 +83,7 @@ const RULES: &[Rule] = &[
     ),
     // Docs and text.
     rule("link", "mend or remove the link"),
+    rule("test-reference", "name a function of the file that is linked before it"),
     rule("file-reference", "name a file of this repository, or say what it says instead"),
     rule("architecture-length", "move detail to docs/: it is a bird's eye view of at most 300 lines"),
     note("comment-share", "comments say why; look whether these say what, or whether a why is missing"),
