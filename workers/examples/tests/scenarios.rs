@@ -1,5 +1,7 @@
 //! What a failure does to whoever is near it: the example kinds in a real tree, each behaviour one config.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails should fail where it is")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
