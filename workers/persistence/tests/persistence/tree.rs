@@ -98,12 +98,12 @@ async fn a_removed_node_is_marked_kept_for_the_retention_time_and_forgotten() {
 // spec: H-6, W-10
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_degrades_it_with_the_cause_and_is_caught_up_with() {
-    let tree = Tree::start(json!({"compact_every": "1m"}), json!({})).await;
+    let tree = Tree::start(json!({}), json!({})).await;
     tree.is_in("Running", "nothing is due").await;
     tree.store.fail_writes(true);
-    // Nobody but the engine writes: it is the engine's trouble that is seen.
+    // Nothing is due for minutes, so nobody but the engine writes: it is the engine's trouble that is seen.
     tree.apply(&["a", "b"]).await;
-    tree.is_in("Degraded", "can't write: no storage space").await;
+    tree.is_in("Degraded", "not well: the store's backend can't write: no storage space").await;
     let running =
         |tree: &[TreeEntry], at: &str| tree.iter().any(|e| e.path.as_str() == at && e.state == "Running");
     tree.until("the new child", |entries| running(entries, "/edge/b")).await;
