@@ -60,10 +60,10 @@ fn named_functions(file: &File, tree: &Tree) -> Vec<Finding> {
 
 /// Whether what stands between a link and a name, or between two names, ties them together.
 fn is_separator(event: &Event<'_>) -> bool {
-    match event {
-        Event::SoftBreak => true,
-        Event::Text(text) => matches!(text.trim(), "" | "," | "and"),
-        _ => false,
+    if let Event::Text(text) = event {
+        matches!(text.trim(), "" | "," | "and")
+    } else {
+        *event == Event::SoftBreak
     }
 }
 
