@@ -76,6 +76,20 @@ fn an_observation_is_collected_as_soon_as_an_action_ends() {
     assert_eq!(rig.collections("/r/a").last(), Some(&rig.now));
 }
 
+// spec: A-6 (design §4: one state acts once per interval, counted from its start)
+#[test]
+fn after_a_success_a_state_acts_again_one_interval_after_it_began() {
+    let mut rig = Rig::counting(&one());
+    world::thing("/r/a", |thing| {
+        thing.act = Act::Pretends;
+        thing.act_takes = ms(600);
+    });
+    rig.run(secs(20));
+    let gaps: Vec<f64> = asked(&rig, "/r/a").windows(2).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
+    assert!(gaps.len() >= 15, "{gaps:?}");
+    assert!(gaps.iter().all(|gap| (0.999..1.1).contains(gap)), "{gaps:?}");
+}
+
 // spec: A-1, J2
 #[test]
 fn a_slow_action_holds_its_own_node_and_nobody_else() {

@@ -228,7 +228,10 @@ impl State<Group> for GroupState {
     fn next(self, s: &Snapshot<'_, Group>) -> Decision<Group> {
         let path = s.whoami().path();
         let children = s.children();
-        let view = children.iter().map(|c| format!("{}={}", c.name, c.phase)).collect::<Vec<_>>().join(" ");
+        // One by one, and each by its name.
+        let phase = |name: &str| children.get(name).map_or("nobody".to_owned(), |c| c.phase.to_string());
+        let view =
+            children.iter().map(|c| format!("{}={}", c.name, phase(c.name))).collect::<Vec<_>>().join(" ");
         world::saw_children(path.as_str(), view);
         world::asked(path.as_str(), "next");
         match self {
