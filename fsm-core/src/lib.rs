@@ -10,6 +10,7 @@
 mod children;
 mod context;
 mod decision;
+mod io;
 mod monitor;
 mod snapshot;
 mod worker;
@@ -44,6 +45,7 @@ pub use error::{ActionError, CollectError, DeriveError, DeriveErrorKind, chain};
 pub use id::{ActionId, CauseId, Generation, Incarnation, NodeId};
 pub use identity::{Identity, PathOf, Whoami};
 pub use infrastructure::{Infrastructure, Probe};
+pub use io::IoHalf;
 pub use metric::{MetricSink, MetricSpec, MetricType, NoMetrics};
 pub use monitor::{Monitor, Verdict, monitor};
 pub use name::{ChildName, MAX_NAME_BYTES, NameError, NodePath, PathError};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use crate::erase::{Cells, DynWorker};
-use crate::{Policy, PolicyError, State, Worker};
+use crate::{IoHalf, Policy, PolicyError, State, Worker};
 
 /// The registered kinds, in order of registration.
 #[derive(Default)]
@@ -81,12 +81,29 @@ impl Registry {
         policy: Policy,
         worker: W,
     ) -> Result<&mut Self, RegisterError> {
+        self.add::<W, W>(kind, policy, worker)
+    }
+
+    /// Adds a kind with its pure half as it is, under its own name and policy, and this in the place of its I/O half.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    pub fn register_io<W: Worker, I: IoHalf<W>>(&mut self, io: I) -> Result<&mut Self, RegisterError> {
+        self.add::<W, I>(W::KIND, W::POLICY, io)
+    }
+
+    fn add<W: Worker, I: IoHalf<W>>(
+        &mut self,
+        kind: &'static str,
+        policy: Policy,
+        io: I,
+    ) -> Result<&mut Self, RegisterError> {
         if self.get(kind).is_some() {
             return Err(RegisterError::Taken { kind });
         }
         check_states::<W>().map_err(|what| RegisterError::States { kind, what })?;
         policy.check().map_err(|source| RegisterError::Policy { kind, source })?;
-        let cells = Cells::new(kind, policy, worker);
+        let cells = Cells::<W, I>::new(kind, policy, io);
         if !cells.can_be_shown_nothing() {
             return Err(RegisterError::NothingToObserve { kind });
         }

@@ -39,7 +39,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fsm_core::{ChildSpec, HumanDuration, NodePath, Registry};
+use fsm_core::{ChildSpec, HumanDuration, NodePath, Registry, Vars};
 use fsm_executor::ExecutorConfig;
 
 pub use faults::Faults;
@@ -52,6 +52,7 @@ type Disturbance = (&'static str, Box<dyn Fn(u64)>);
 pub struct Stage {
     registry: Box<dyn Fn() -> Registry>,
     roots: Vec<Arc<ChildSpec>>,
+    global: Arc<Vars>,
     extras: Vec<(NodePath, ChildSpec)>,
     disturbances: Vec<Disturbance>,
     calm: Box<dyn Fn()>,
@@ -66,12 +67,20 @@ impl Stage {
         Self {
             registry: Box::new(registry),
             roots: vec![Arc::new(root)],
+            global: Arc::default(),
             extras: Vec::new(),
             disturbances: Vec::new(),
             calm: Box::new(|| {}),
             reachable: Box::new(|_key| true),
             executor: ExecutorConfig::default(),
         }
+    }
+
+    /// With these global variables.
+    #[must_use]
+    pub fn global(mut self, variables: Vars) -> Self {
+        self.global = Arc::new(variables);
+        self
     }
 
     /// Another config that the tree may get; in the end it always gets the first one back.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fsm_core::{HumanDuration, Moment};
 use fsm_supervisor::{Event, EventKind, EventReader};
+use futures::FutureExt;
 
 /// Writes down what happens in a tree, one line per event, with virtual time from its beginning.
 ///
@@ -61,6 +62,15 @@ impl Transcript {
         &self.text
     }
 
+    /// What happened since the last time, without waiting for more.
+    #[must_use]
+    pub fn take(&mut self) -> String {
+        while let Some(Some(event)) = self.events.next().now_or_never() {
+            self.add(&event);
+        }
+        std::mem::take(&mut self.text)
+    }
+
     /// Reads to the end of the tree, which must have been told to stop.
     pub async fn to_end(mut self) -> String {
         self.until(|_| false).await;
@@ -75,9 +85,7 @@ impl Transcript {
         let since = *self.since.get_or_insert(event.at);
         let Some(what) = self.what(&event.kind).filter(|_| is_under) else { return };
         let at = event.at.since(since);
-        // Below a millisecond is noise, even under virtual time.
-        let at = HumanDuration::new(Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)));
-        let _ = writeln!(self.text, "+{:<6} {path}  {what}", at.to_string());
+        let _ = writeln!(self.text, "+{:<6} {path}  {what}", rounded(at).to_string());
     }
 
     #[expect(
@@ -93,14 +101,28 @@ impl Transcript {
                 Some(error) => format!("{action}: {outcome}: {error}"),
                 None => format!("{action}: {outcome}"),
             },
-            EventKind::Restart { cause, .. } => format!("restart: {cause}"),
+            EventKind::Restart { cause, back_off } => {
+                format!("restart: {cause}, held back for {}", rounded(*back_off))
+            }
+            EventKind::BudgetSpent { restarts } => format!("restart budget spent after {restarts}"),
+            EventKind::TemplateError { error } => format!("can't be used: {error}"),
             EventKind::Panic { r#where, text } => format!("panic in {where}: {text}"),
             EventKind::CircuitOpened { panics } => format!("circuit open after {panics} panics"),
             EventKind::CircuitClosed => "circuit closed".into(),
             EventKind::ObservationStale { .. } => "observation stale".into(),
             EventKind::ObservationFresh => "observation fresh".into(),
+            EventKind::CollectorRestarted { restart } => format!("collector restarted ({restart})"),
             EventKind::StopTimedOut { .. } => "stop timed out".into(),
+            EventKind::OverrideSet { who } => format!("stopped by {who}"),
+            EventKind::OverrideCleared { who } => format!("started by {who}"),
+            EventKind::StoreDegraded { error } => format!("store degraded: {error}"),
+            EventKind::StoreRecovered => "store recovered".into(),
             _ => return None,
         })
     }
+}
+
+/// Below a millisecond is noise, even under virtual time.
+fn rounded(time: Duration) -> HumanDuration {
+    HumanDuration::new(Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
 }

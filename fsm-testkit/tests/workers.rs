@@ -118,6 +118,7 @@ fn the_scripted_kind_passes_the_model_check() {
     model_check::<Scripted>()
         .configs(listed![
             ScriptedConfig::default(),
+            ScriptedConfig::default().restarting_after(2),
             ScriptedConfig::default().child("a", ScriptedConfig::default())
         ])
         .observations(listed![

@@ -12,4 +12,8 @@ pub mod run;
 pub mod client;
 pub mod show;
 
+pub mod scenario;
+
+pub mod sim;
+
 pub mod cli;

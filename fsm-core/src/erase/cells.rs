@@ -1,4 +1,4 @@
-//! The one implementation of [`DynWorker`]: a kind's worker and the typed cells of its nodes.
+//! The one implementation of [`DynWorker`]: a kind's I/O half, most often its worker, and the typed cells of its nodes.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     Action, ActionContext, ActionError, CollectContext, Config, Decision, DeriveContext, DeriveError,
-    Infrastructure, Job, MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore, State,
-    Step, StopSnapshot, UserSpec, VariableBundle, Worker,
+    Infrastructure, IoHalf, Job, MetricSpec, Observed, Policy, Reason, RequestError, Snapshot, SnapshotCore,
+    State, Step, StopSnapshot, UserSpec, VariableBundle, Worker,
 };
 
 /// What one node of the kind owns.
@@ -26,10 +26,10 @@ struct Cell<W: Worker> {
 }
 
 /// A kind and its cells.
-pub(crate) struct Cells<W: Worker> {
+pub(crate) struct Cells<W: Worker, I: IoHalf<W>> {
     kind: &'static str,
     policy: Policy,
-    worker: Arc<W>,
+    io: Arc<I>,
     states: Vec<StateInfo>,
     /// What a kind without observation is shown: its `Observed` read from null.
     unit: Option<Arc<W::Observed>>,
@@ -37,8 +37,8 @@ pub(crate) struct Cells<W: Worker> {
     free: Vec<u32>,
 }
 
-impl<W: Worker> Cells<W> {
-    pub(crate) fn new(kind: &'static str, policy: Policy, worker: W) -> Self {
+impl<W: Worker, I: IoHalf<W>> Cells<W, I> {
+    pub(crate) fn new(kind: &'static str, policy: Policy, io: I) -> Self {
         let states = W::State::ALL
             .iter()
             .map(|s| StateInfo { name: s.name(), phase: s.phase(), sort: s.sort() })
@@ -47,7 +47,7 @@ impl<W: Worker> Cells<W> {
             Some(_) => None,
             None => serde_json::from_value(Value::Null).ok().map(Arc::new),
         };
-        Self { kind, policy, worker: Arc::new(worker), states, unit, cells: Vec::new(), free: Vec::new() }
+        Self { kind, policy, io: Arc::new(io), states, unit, cells: Vec::new(), free: Vec::new() }
     }
 
     /// Whether a kind without observation has an `Observed` that needs none.
@@ -96,9 +96,9 @@ fn index_of<W: Worker>(state: W::State) -> StateIndex {
     StateIndex(u8::try_from(index).expect("at most 256 states: checked by the registry"))
 }
 
-impl<W: Worker> Sealed for Cells<W> {}
+impl<W: Worker, I: IoHalf<W>> Sealed for Cells<W, I> {}
 
-impl<W: Worker> DynWorker for Cells<W> {
+impl<W: Worker, I: IoHalf<W>> DynWorker for Cells<W, I> {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -233,7 +233,7 @@ impl<W: Worker> DynWorker for Cells<W> {
     }
 
     fn collect_run(&mut self, slot: Slot, job: JobSpec) -> CollectRun {
-        let worker = Arc::clone(&self.worker);
+        let io = Arc::clone(&self.io);
         let handle = self.handle(slot);
         let cell = self.cell(slot);
         let (config, last) = (Arc::clone(&cell.config), cell.observed.clone());
@@ -247,7 +247,7 @@ impl<W: Worker> DynWorker for Cells<W> {
                     generation: job.generation,
                     host: &host,
                 });
-                let observed = worker.collect_observed_state(cx).await?;
+                let observed = io.look(cx).await?;
                 Ok(match &last {
                     Some(last) if observed == **last => Collected::Same,
                     Some(last) if observed.same_for_decisions(last) => Collected::Similar(Arc::new(observed)),
@@ -258,14 +258,14 @@ impl<W: Worker> DynWorker for Cells<W> {
     }
 
     fn action_run(&mut self, slot: Slot, action: Box<dyn DynAction>, job: JobSpec) -> ActionRun {
-        let worker = Arc::clone(&self.worker);
+        let io = Arc::clone(&self.io);
         let handle = self.handle(slot);
         let cell = self.cell(slot);
         let (config, last) = (Arc::clone(&cell.config), cell.observed.clone());
         let job = Arc::new(job);
         let action = action.into_any().downcast::<W::Action>().ok().map(|action| *action);
         Box::new(move |attempt, host| {
-            let (worker, handle, config) = (Arc::clone(&worker), Arc::clone(&handle), Arc::clone(&config));
+            let (io, handle, config) = (Arc::clone(&io), Arc::clone(&handle), Arc::clone(&config));
             let (last, job, action) = (last.clone(), Arc::clone(&job), action.clone());
             Box::pin(async move {
                 let Some(action) = action else {
@@ -282,7 +282,7 @@ impl<W: Worker> DynWorker for Cells<W> {
                     },
                     attempt,
                 );
-                worker.execute(action, cx).await
+                io.act(action, cx).await
             })
         })
     }

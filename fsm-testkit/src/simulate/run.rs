@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use fsm_core::erase::{ActionRun, CollectRun};
-use fsm_core::{ActionId, ActionPolicy, ActionReport, Generation, Identity, Moment, NodeId, NodePath, Vars};
+use fsm_core::{ActionId, ActionPolicy, ActionReport, Generation, Identity, Moment, NodeId, NodePath};
 use fsm_executor::{Executor, ExecutorEvent, NoObserver, Priority, Request};
 use fsm_supervisor::{CollectFailure, Effect, Effects, Engine, EngineConfig, Input, Refusal};
 use tokio::task::AbortHandle;
@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
 
     fn root(&mut self) {
         let spec = Arc::clone(&self.stage.roots[self.variant]);
-        self.input(Input::Root { spec, global: Arc::new(Vars::new()) });
+        self.input(Input::Root { spec, global: Arc::clone(&self.stage.global) });
     }
 
     /// Lets time pass until this holds.

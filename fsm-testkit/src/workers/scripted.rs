@@ -71,6 +71,9 @@ impl Drop for Guard<'_> {
 pub struct ScriptedConfig {
     /// Scripted children, in the order in which they are created.
     pub children: IndexMap<ChildName, Self>,
+    /// After so many failed starts in a row it asks to be started over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_after: Option<u32>,
 }
 
 impl ScriptedConfig {
@@ -81,6 +84,13 @@ impl ScriptedConfig {
     #[must_use]
     pub fn child(mut self, name: &str, config: Self) -> Self {
         self.children.insert(ChildName::try_new(name).expect("a test's child has a good name"), config);
+        self
+    }
+
+    /// Starting over after so many failed starts in a row.
+    #[must_use]
+    pub const fn restarting_after(mut self, failures: u32) -> Self {
+        self.restart_after = Some(failures);
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The pure half of the scripted kind: a sound worker, so that what goes wrong is what the script says.
 
-use fsm_core::{Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay};
+use fsm_core::{Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, restart, stay};
 
 use super::{Scripted, ScriptedAction};
 
@@ -56,6 +56,9 @@ impl State<Scripted> for ScriptedState {
         assert!(!seen.panic_in_next, "as the script says");
         match self {
             Self::Stopped | Self::TryingToStop => go(Self::TryingToStart, "told to run"),
+            Self::TryingToStart if !seen.up && is_enough(s) => {
+                restart(("it did not start {} times", s.consecutive_failures()))
+            }
             Self::TryingToStart if !seen.up => act(ScriptedAction::Start, not_yet(s)),
             Self::Running | Self::Degraded if !seen.up => go(Self::TryingToStart, "it is down"),
             Self::Running if seen.well => stay("it is well"),
@@ -79,6 +82,10 @@ impl State<Scripted> for ScriptedState {
             },
         }
     }
+}
+
+fn is_enough(s: &Snapshot<'_, Scripted>) -> bool {
+    s.config().restart_after.is_some_and(|most| s.consecutive_failures() >= most)
 }
 
 fn not_yet(s: &Snapshot<'_, Scripted>) -> Reason {

@@ -1,0 +1,353 @@
+//! Where a scenario is played: a tree of the real driver over the real kinds, one scripted kind, and a world to steer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fsm_core::{ChildSpec, Moment, NodePath, Phase, Vars};
+use fsm_metrics::{Metrics, MetricsConfig};
+use fsm_supervisor::{
+    ApplyReceipt, Command, DriverConfig, Event, EventKind, EventReader, Handle, NodeView, ShutdownReport,
+    TreeEntry, start,
+};
+use fsm_testkit::Transcript;
+use fsm_testkit::workers::{Script, Scripted, World};
+use futures::FutureExt;
+use tokio::time::{Instant, timeout};
+
+use super::switch::{Mood, Switch};
+use super::story::expects;
+use super::{Broken, Outcome, Story};
+use crate::kinds;
+
+/// Decides every jitter, so that a scenario tells the same each time; any number but zero, which means a random one.
+const SEED: u64 = 1;
+/// The wall clock at the beginning: any fixed moment.
+const EPOCH_MS: u64 = 1_700_000_000_000;
+/// What does not come within this time does not come: longer than every back-off and timeout of a scenario.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// At the latest after this long the tree is looked at again: not everything that changes makes an event.
+const PACE: Duration = Duration::from_millis(100);
+/// The deadline of the shutdown that ends a scenario: that of the daemon.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// A running tree, and what steers and watches it.
+pub struct Stage {
+    /// The tree.
+    pub tree: Handle,
+    /// The world of the nodes of kind `scripted`.
+    pub world: World,
+    pub(super) store: Arc<Switch>,
+    folder: tempfile::TempDir,
+    story: Story,
+    events: EventReader,
+    seen: Vec<Event>,
+    /// None where it would tell too much.
+    transcript: Option<Transcript>,
+    ended: bool,
+}
+
+impl Stage {
+    pub(super) fn try_new() -> Result<Self, Broken> {
+        let world = World::new();
+        let mut registry = kinds::registry("scenario", None)?;
+        registry.register(Scripted::new(&world))?;
+        let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
+        let store = Arc::new(Switch::default());
+        let mut config = DriverConfig::default();
+        config.executor = config.executor.with_seed(SEED);
+        (config.engine.seed, config.engine.epoch_ms) = (SEED, EPOCH_MS);
+        // Who checks what happened wants to see each event.
+        config.engine.fold_repeats = false;
+        let tree = start(registry, config, &metrics, Arc::clone(&store) as Arc<dyn fsm_store::Store>)?;
+        Ok(Self {
+            events: tree.events(),
+            transcript: Some(Transcript::new(tree.events()).with_actions()),
+            tree,
+            world,
+            store,
+            folder: tempfile::Builder::new().prefix("fsmd-scenario-").tempdir()?,
+            story: Story::default(),
+            seen: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// A folder that is there as long as the scenario.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What happens between the steps is not written down: there would be too much of it.
+    pub fn quiet(&mut self) {
+        self.transcript = None;
+    }
+
+    /// Tells the next step.
+    pub fn says(&mut self, what: impl AsRef<str>) {
+        self.note();
+        self.story.says(self.tree.now().since(Moment::ZERO), what.as_ref());
+    }
+
+    /// Takes what was told since the last time.
+    fn note(&mut self) {
+        while let Some(Some(event)) = self.events.next().now_or_never() {
+            self.seen.push(event);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            self.story.happened(&transcript.take());
+        }
+    }
+
+    /// The node at this path from now on plays this script.
+    pub fn script(&self, path: &str, script: Script) {
+        self.world.set(path, script);
+    }
+
+    /// Gives the tree its root.
+    ///
+    /// # Errors
+    /// [`Broken`] when the tree has ended.
+    pub async fn apply(&mut self, root: ChildSpec) -> Result<ApplyReceipt, Broken> {
+        self.apply_with(root, Vars::new()).await
+    }
+
+    /// The same with global variables.
+    ///
+    /// # Errors
+    /// [`Broken`] when the tree has ended.
+    pub async fn apply_with(&mut self, root: ChildSpec, global: Vars) -> Result<ApplyReceipt, Broken> {
+        let receipt = self.tree.apply(root, global).await?;
+        self.note();
+        Ok(receipt)
+    }
+
+    /// Carries out an operator's command.
+    ///
+    /// # Errors
+    /// [`Broken`] when it is refused.
+    pub async fn command(&mut self, command: Command) -> Outcome {
+        self.tree.command(command).await?;
+        self.note();
+        Ok(())
+    }
+
+    /// Waits until the node is in this state.
+    ///
+    /// # Errors
+    /// [`Broken`] when it doesn't come there within a virtual hour.
+    pub async fn until(&mut self, path: &str, state: &str) -> Result<TreeEntry, Broken> {
+        self.until_that(path, &format!("in state {state}"), |entry| entry.state == state).await
+    }
+
+    /// Waits until this holds of the node.
+    ///
+    /// # Errors
+    /// [`Broken`] when it doesn't within a virtual hour.
+    pub async fn until_that(
+        &mut self,
+        path: &str,
+        what: &str,
+        holds: impl Fn(&TreeEntry) -> bool,
+    ) -> Result<TreeEntry, Broken> {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let tree = self.tree.tree().await?;
+            self.note();
+            let entry = tree.into_iter().find(|entry| entry.path.as_str() == path);
+            match entry {
+                Some(entry) if holds(&entry) => return Ok(entry),
+                entry if Instant::now() >= limit => {
+                    let is = entry.map_or_else(
+                        || "not there".to_owned(),
+                        |entry| format!("in state {}: {}", entry.state, entry.reason),
+                    );
+                    return Err(Broken::new(format!("{path} should be {what}; after an hour it is {is}")));
+                }
+                Some(_) | None => self.wait().await,
+            }
+        }
+    }
+
+    /// Waits until the node has come to this state for the `times`th time; it may have left it since.
+    ///
+    /// # Errors
+    /// [`Broken`] when it doesn't within a virtual hour.
+    pub async fn until_moved(&mut self, path: &str, state: &str, times: usize) -> Outcome {
+        let limit = Instant::now() + PATIENCE;
+        while self.states_of(path).into_iter().filter(|to| *to == state).count() < times {
+            if Instant::now() >= limit {
+                let states = self.states_of(path);
+                let what = format!("{path} should come to {state} for the {times}th time; it went through {states:?}");
+                return Err(Broken::new(what));
+            }
+            self.wait().await;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next event, or a moment.
+    async fn wait(&mut self) {
+        if let Ok(Some(event)) = timeout(PACE, self.events.next()).await {
+            self.seen.push(event);
+        }
+    }
+
+    /// Waits until nobody is at this path.
+    ///
+    /// # Errors
+    /// [`Broken`] when somebody still is after a virtual hour.
+    pub async fn until_gone(&mut self, path: &str) -> Outcome {
+        let limit = Instant::now() + PATIENCE;
+        while self.tree.tree().await?.iter().any(|entry| entry.path.as_str() == path) {
+            if Instant::now() >= limit {
+                return Err(Broken::new(format!("{path} should be gone; after an hour it is still there")));
+            }
+            self.wait().await;
+        }
+        self.note();
+        Ok(())
+    }
+
+    /// Waits until so many nodes are there, all of this phase; looks at a pace, since they are many.
+    ///
+    /// # Errors
+    /// [`Broken`] when it doesn't come to that within a virtual hour.
+    pub async fn until_all(&mut self, nodes: usize, phase: Phase) -> Outcome {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let tree = self.tree.tree().await?;
+            let there = tree.iter().filter(|entry| entry.phase == phase).count();
+            if tree.len() == nodes && there == nodes {
+                self.note();
+                return Ok(());
+            }
+            if Instant::now() >= limit {
+                let what = format!("all of {nodes} nodes should be {phase}, {there} of {} are", tree.len());
+                return Err(Broken::new(what));
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Lets so much virtual time go by.
+    pub async fn passes(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+        self.note();
+    }
+
+    /// Virtual time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.tree.now().since(Moment::ZERO)
+    }
+
+    /// The node in one line.
+    ///
+    /// # Errors
+    /// [`Broken`] when nobody is there.
+    pub async fn entry(&mut self, path: &str) -> Result<TreeEntry, Broken> {
+        Ok(self.node(path).await?.entry)
+    }
+
+    /// Everything about a node.
+    ///
+    /// # Errors
+    /// [`Broken`] when nobody is there.
+    pub async fn node(&mut self, path: &str) -> Result<NodeView, Broken> {
+        let view = self.tree.node(&NodePath::try_new(path)?).await?;
+        view.ok_or_else(|| Broken::new(format!("{path} should be there")))
+    }
+
+    /// The events of a node so far.
+    pub fn events_of(&mut self, path: &str) -> impl Iterator<Item = &Event> {
+        self.note();
+        self.seen.iter().filter(move |event| event.path.as_str() == path)
+    }
+
+    /// The states that a node moved to so far, in order.
+    pub fn states_of(&mut self, path: &str) -> Vec<&'static str> {
+        let to =
+            |event: &Event| if let EventKind::StateTransition { to, .. } = event.kind { Some(to) } else { None };
+        self.events_of(path).filter_map(to).collect()
+    }
+
+    /// Who moved to this state so far, in order.
+    pub fn moves_to(&mut self, state: &str) -> Vec<String> {
+        self.note();
+        let is = |event: &&Event| matches!(event.kind, EventKind::StateTransition { to, .. } if to == state);
+        self.seen.iter().filter(is).map(|event| event.path.to_string()).collect()
+    }
+
+    /// When a node first moved to this state.
+    ///
+    /// # Errors
+    /// [`Broken`] when it never did.
+    pub fn moved(&mut self, path: &str, state: &str) -> Result<Moment, Broken> {
+        let is = |event: &&Event| matches!(event.kind, EventKind::StateTransition { to, .. } if to == state);
+        let found = self.events_of(path).find(is).map(|event| event.at);
+        found.ok_or_else(|| Broken::new(format!("{path} should have come to {state}")))
+    }
+
+    /// Stops the tree within this time. The scenario ends with it.
+    ///
+    /// # Errors
+    /// [`Broken`] when it has ended already.
+    pub async fn shutdown(&mut self, within: Duration) -> Result<ShutdownReport, Broken> {
+        self.ended = true;
+        let report = self.tree.shutdown(within).await?;
+        self.note();
+        Ok(report)
+    }
+
+    /// The same, with a signal to force it after a while.
+    ///
+    /// # Errors
+    /// [`Broken`] when it has ended already.
+    pub async fn shutdown_forced(
+        &mut self,
+        within: Duration,
+        after: Duration,
+    ) -> Result<ShutdownReport, Broken> {
+        self.ended = true;
+        let tree = self.tree.clone();
+        let force = async {
+            tokio::time::sleep(after).await;
+            // It may have ended just now; then the report comes anyway.
+            let _ = tree.force().await;
+        };
+        let (report, ()) = tokio::join!(self.tree.shutdown(within), force);
+        self.note();
+        Ok(report?)
+    }
+
+    /// Ends the tree, if the scenario did not, and gives what was told.
+    pub(super) async fn end(mut self, outcome: Outcome) -> (Story, Outcome) {
+        let outcome = match outcome {
+            Ok(()) if !self.ended => self.closes().await,
+            outcome => outcome,
+        };
+        self.note();
+        self.story.passed = self.now();
+        (std::mem::take(&mut self.story), outcome)
+    }
+
+    async fn closes(&mut self) -> Outcome {
+        let report = self.shutdown(SHUTDOWN).await?;
+        expects(report.forced.is_empty(), || format!("at the end, {:?} had to be forced", report.forced))
+    }
+}
+
+/// A write that waits would hold up the end of the runtime for ever.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.store.turn(Mood::Well);
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stage")
+    }
+}
