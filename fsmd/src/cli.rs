@@ -3,6 +3,8 @@
 mod failure;
 mod offline;
 mod online;
+mod scenario;
+mod sim;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -133,6 +135,60 @@ enum Verb {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Play the built-in scenarios: small stories about a tree, under virtual time, that show what can be relied on.
+    #[command(
+        after_help = "Examples:\n  fsmd scenario --list\n  fsmd scenario hello --trace\n  fsmd scenario\n\n\
+        Without a name all are played. Nothing is left behind, and no address but a free one of this machine is used.\n\
+        Exit codes: 0 everything was as it should be, 1 something was not, 64 wrong usage."
+    )]
+    Scenario {
+        /// Which one; all without it.
+        name: Option<String>,
+        /// Say what there is, and play nothing.
+        #[arg(long)]
+        list: bool,
+        /// Between the steps everything that happened, with virtual time.
+        #[arg(long)]
+        trace: bool,
+        /// How the answer is written: table, json or yaml.
+        #[arg(
+            short,
+            long,
+            value_enum,
+            default_value = "table",
+            value_name = "FORMAT",
+            hide_possible_values = true
+        )]
+        output: Format,
+    },
+    /// Run a config in the simulation: its tree on a world in memory, with everything going wrong that can.
+    #[command(after_help = "Examples:\n  fsmd sim examples/quickstart.yaml\n  \
+        fsmd sim examples/quickstart.yaml --seed 7 --seeds 100 --faults storm\n  \
+        fsmd sim examples/quickstart.yaml --faults calm --hours 24\n\n\
+        The kinds are the real ones up to where they would touch the outside: there stands a world in memory,\n\
+        whose peers go away, fall silent, get slow and end what they do. No socket is opened and no file written.\n\
+        Mixes of faults:\n  \
+        none   nothing goes wrong: it starts, runs and stops\n  \
+        calm   the world changes, operators meddle, clocks jump\n  \
+        quick  and actions and observations fail, hang and panic, and the process is killed\n  \
+        storm  the same, four times as much of it\n\n\
+        Exit codes: 0 every rule held, 1 one was broken or the config can't be used, 64 wrong usage.")]
+    Sim {
+        /// A config file, or a folder of files that are merged.
+        config: PathBuf,
+        /// The first seed; it decides everything that is left to chance.
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        seed: u64,
+        /// So many seeds, one after the other.
+        #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+        seeds: u64,
+        /// How much goes wrong: none, calm, quick or storm.
+        #[arg(long, value_enum, default_value = "quick", value_name = "MIX", hide_possible_values = true)]
+        faults: crate::sim::Mix,
+        /// Virtual hours over which the faults are spread, in proportion more of them; three minutes without it.
+        #[arg(long, value_name = "H", value_parser = clap::value_parser!(u64).range(1..=8_760))]
+        hours: Option<u64>,
+    },
     /// Print the JSON Schema of the config, for editors.
     #[command(after_help = "Example:\n  fsmd schema > fsmd.schema.json")]
     Schema,
@@ -209,6 +265,12 @@ fn act(verb: Verb) -> Result<String, Failure> {
         Verb::Tree { unhealthy, ask } => online::tree(ask, unhealthy),
         Verb::Get { path, ask } => online::get(ask, &path),
         Verb::Describe { path, ask } => online::describe(ask, &path),
+        Verb::Scenario { name, list, trace, output } => {
+            scenario::run(&scenario::Options { name, list, trace, output })
+        }
+        Verb::Sim { config, seed, seeds, faults, hours } => {
+            sim::run(&sim::Options { config, seed, seeds, faults, hours })
+        }
         Verb::Schema => offline::schema(),
         Verb::Explain { code } => offline::explain(&code),
         Verb::Version => Ok(format!("fsmd {}\n", env!("CARGO_PKG_VERSION"))),

@@ -3,7 +3,7 @@
 mod banner;
 mod logging;
 mod reload;
-mod settings;
+pub(crate) mod settings;
 mod signals;
 
 use std::path::{Path, PathBuf};

@@ -63,7 +63,11 @@ pub const ALL: &[Scenario] = &[
     tree!("variables", "variables flow down three levels, and the nearest wins", first::variables),
     tree!("configs", "three bad configs are refused by name, beside a good one", configs::bad_beside_good),
     tree!("failing-recovers", "an action fails three times and succeeds", failing::recovers),
-    tree!("failing-for-ever", "an action always fails: tried ever more slowly, never given up", failing::never),
+    tree!(
+        "failing-for-ever",
+        "an action always fails: tried ever more slowly, never given up",
+        failing::never
+    ),
     tree!("failing-restarts", "a worker that failed five times asks to start over", failing::restarts),
     tree!("restart-budget", "a restart budget is spent, probed slowly, and given back", failing::budget),
     tree!("panic-in-action", "an action panics: an outcome like another", panics::in_action),
@@ -71,7 +75,11 @@ pub const ALL: &[Scenario] = &[
     tree!("slow-action", "a slow action delays nobody else", actions::slow),
     tree!("action-timeout", "an action that hangs is dropped at its timeout", actions::timeout),
     tree!("cascade", "two children fail twice, and their parent with them", panics::cascade),
-    tree!("collector", "a collector hangs and dies: its node is not believed until it is well", observing::hangs),
+    tree!(
+        "collector",
+        "a collector hangs and dies: its node is not believed until it is well",
+        observing::hangs
+    ),
     Scenario {
         name: "clock",
         about: "the clock jumps and the machine is suspended, in the simulation",

@@ -134,6 +134,10 @@ impl Engine {
         self.persist(index, What::Identity { kind: Arc::clone(&kind), created_at });
         self.readopt(index, known.dynamic);
         self.emit(index, EventKind::NodeCreated { kind });
+        let error = self.arena.cold(index).trouble.as_ref().and_then(|trouble| trouble.invalid.clone());
+        if let Some(error) = error {
+            self.emit(index, EventKind::TemplateError { error: fsm_core::chain(&*error) });
+        }
         self.meter.size(depth, 1);
         self.touch(index, super::Touched::Created);
         self.mark(index);

@@ -180,6 +180,15 @@ fn an_invalid_child_is_shown_with_its_error_and_its_siblings_go_on() {
     assert!(!rig.has("/r/policy"));
 }
 
+// spec: S-51, S-14
+#[test]
+fn a_child_that_can_never_be_made_tells_why_once() {
+    let bad = Decl::new("bad", "unit").config(json!({"value": "seven"}));
+    let mut rig = Rig::settled(&group("r", vec![bad]));
+    rig.run(secs(60));
+    assert_eq!(rig.names("/r/bad"), ["node_created", "template_error"]);
+}
+
 // spec: S-14 (design §6: it keeps its last good desired state)
 #[test]
 fn a_running_child_whose_spec_turns_bad_runs_on_and_says_so() {

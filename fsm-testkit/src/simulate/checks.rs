@@ -232,8 +232,17 @@ impl Checks {
                 continue;
             }
             let below = |other: &&TreeEntry| other.depth > entry.depth;
-            let child_awaited =
-                self.entries[place + 1..].iter().take_while(below).any(|child| !is_there(child));
+            let soon = |path: &NodePath| {
+                let looked = engine.node(path).and_then(|view| view.next_look);
+                looked.is_some_and(|at| at != Moment::FAR && at.since(now) <= LONGEST_WAIT)
+            };
+            // One that an operator stopped, or that is held back before a restart, is where it should be, and yet its parent
+            // may not be well without it.
+            let held_back = |child: &TreeEntry| {
+                child.stopped_by.is_some() || child.goal == Goal::Stop && soon(&child.path)
+            };
+            let awaited = |child: &TreeEntry| !is_there(child) || held_back(child);
+            let child_awaited = self.entries[place + 1..].iter().take_while(below).any(awaited);
             // One that is held waits for a sibling or its parent, who are looked at themselves.
             let parent = entry.path.parent();
             let relative =
@@ -244,9 +253,8 @@ impl Checks {
                     .iter()
                     .filter(relative)
                     .any(|other| other.path != entry.path && !is_there(other));
-            let looked = engine.node(&entry.path).and_then(|view| view.next_look);
-            let soon = looked.is_some_and(|at| at != Moment::FAR && at.since(now) <= LONGEST_WAIT);
-            if !(soon || child_awaited || relative_awaited) {
+            if !(soon(&entry.path) || child_awaited || relative_awaited) {
+                let looked = engine.node(&entry.path).and_then(|view| view.next_look);
                 return broken("J4", format!("nobody looks at {} again: next look {looked:?}", entry.path));
             }
         }

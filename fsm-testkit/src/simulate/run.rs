@@ -168,9 +168,9 @@ impl<'a> Run<'a> {
             self.happen(&step.what).await?;
             self.report.faults += 1;
         }
-        self.calm().await?;
         let began = self.shared.now();
-        let limit = began + RECOVERY;
+        self.calm().await?;
+        let limit = self.shared.now() + RECOVERY;
         self.until(|run| run.checks.has_recovered(&run.engine) || run.shared.now() >= limit).await?;
         self.report.recovery = self.shared.now().since(began);
         self.checks.recovered(&self.engine)?;

@@ -1,6 +1,8 @@
 //! The pure half of the scripted kind: a sound worker, so that what goes wrong is what the script says.
 
-use fsm_core::{Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, restart, stay};
+use fsm_core::{
+    Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, restart, stay,
+};
 
 use super::{Scripted, ScriptedAction};
 

@@ -6,11 +6,17 @@ use fsm_supervisor::DriverConfig;
 
 use crate::config::{MetricsSection, PerPath, Supervision};
 
-pub(super) fn driver(supervision: &Supervision) -> DriverConfig {
-    let executor = ExecutorConfig::default()
+/// The pool of actions.
+pub(crate) fn executor(supervision: &Supervision) -> ExecutorConfig {
+    ExecutorConfig::default()
         .with_concurrency(supervision.action.concurrency)
-        .with_max_waiting(supervision.action.queue);
-    DriverConfig::default().with_tick_interval(supervision.tick_interval.get()).with_executor(executor)
+        .with_max_waiting(supervision.action.queue)
+}
+
+pub(super) fn driver(supervision: &Supervision) -> DriverConfig {
+    DriverConfig::default()
+        .with_tick_interval(supervision.tick_interval.get())
+        .with_executor(executor(supervision))
 }
 
 pub(super) fn metrics(section: &MetricsSection) -> MetricsConfig {

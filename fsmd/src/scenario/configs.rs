@@ -1,25 +1,30 @@
 //! Configs that can't be used, beside one that can.
 
-use fsm_core::{ChildSpec, Worker};
+use fsm_core::{ChildSpec, Dependency, Worker};
 use fsm_worker_examples::hello::Hello;
+use fsm_worker_examples::parent::ParentChild;
 use serde_json::{Value, json};
 
 use super::cast::{child, parent, scripted};
 use super::story::{equal, expects};
 use super::{Broken, Outcome, Stage};
 
-/// A parent of greeters with these configs, by name, and of one that is well.
+/// A parent of greeters with these configs, by name, and of one that is well. They start one after another: how quickly they
+/// are with their files is nothing that virtual time decides.
 fn family(configs: &[(&str, Value)]) -> Result<ChildSpec, Broken> {
     let mut children = vec![scripted("well")?];
     for (name, config) in configs {
-        children.push(child(name, Hello::KIND)?.with_config(config.clone()));
+        let before = children.last().map(|child| Dependency::on(child.name.clone()));
+        let greeter = child(name, Hello::KIND)?.with_config(config.clone());
+        children.push(before.into_iter().fold(greeter, ParentChild::with_dependency));
     }
     parent("family", children)
 }
 
 /// A wrong type, an unknown key, nothing at all: each is its own node's fault, and is named.
 pub(super) async fn bad_beside_good(stage: &mut Stage) -> Outcome {
-    let good = json!({"mood_file": stage.folder().join("mood"), "greeting_file": stage.folder().join("greeting")});
+    let good =
+        json!({"mood_file": stage.folder().join("mood"), "greeting_file": stage.folder().join("greeting")});
     let mut mistyped = good.clone();
     mistyped["greeting"] = json!(["good", "morning"]);
     let mut unknown = good.clone();

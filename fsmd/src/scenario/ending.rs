@@ -20,7 +20,11 @@ pub(super) async fn forced(stage: &mut Stage) -> Outcome {
 
     stage.says("the tree is told to stop; a second signal comes after two seconds");
     let report = stage.shutdown_forced(DEADLINE, Duration::from_secs(2)).await?;
-    stage.says(format!("it ended after {:.1} s, forced: {}", report.took.as_secs_f64(), named(&report.forced)));
+    stage.says(format!(
+        "it ended after {:.1} s, forced: {}",
+        report.took.as_secs_f64(),
+        named(&report.forced)
+    ));
     expects((2..=3).contains(&report.took.as_secs()), || format!("it took {:?}", report.took))?;
     equal("who was forced", named(&report.forced), "/family, /family/stuck".to_owned())?;
     expects(!stage.world.is_up("/family/good"), || "the other child should have stopped by itself".into())?;
@@ -91,7 +95,11 @@ pub(super) async fn too_late(stage: &mut Stage) -> Outcome {
 
     stage.says("the tree is told to stop within 30 seconds");
     let report = stage.shutdown(DEADLINE).await?;
-    stage.says(format!("it ended after {:.1} s, forced: {}", report.took.as_secs_f64(), named(&report.forced)));
+    stage.says(format!(
+        "it ended after {:.1} s, forced: {}",
+        report.took.as_secs_f64(),
+        named(&report.forced)
+    ));
     equal("who was forced", named(&report.forced), stuck.to_owned())?;
     expects(report.took <= DEADLINE, || format!("it took {:?}", report.took))?;
     equal("who is still up", stage.world.up(), vec![stuck.to_owned()])

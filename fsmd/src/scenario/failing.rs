@@ -32,8 +32,9 @@ fn ends(stage: &mut Stage, path: &str) -> Vec<Ended> {
 
 /// How long a node was held back at each of its restarts.
 fn back_offs(stage: &mut Stage) -> Vec<Duration> {
-    let held =
-        |kind: &EventKind| if let EventKind::Restart { back_off, .. } = kind { Some(*back_off) } else { None };
+    let held = |kind: &EventKind| {
+        if let EventKind::Restart { back_off, .. } = kind { Some(*back_off) } else { None }
+    };
     stage.events_of(BAD).filter_map(|event| held(&event.kind)).collect()
 }
 
@@ -65,7 +66,9 @@ pub(super) async fn never(stage: &mut Stage) -> Outcome {
     stage.says(format!("tries in each of six times ten minutes: {tries:?}"));
     let entry = stage.entry(BAD).await?;
     equal("its state", entry.state, "TryingToStart")?;
-    expects(entry.reason.contains("did not start"), || format!("its reason should say so: {}", entry.reason))?;
+    expects(entry.reason.contains("did not start"), || {
+        format!("its reason should say so: {}", entry.reason)
+    })?;
     // Ten actions of four tries at the longest pace of a minute; jitter gives or takes two.
     expects(tries[1..].iter().all(|n| (32..=52).contains(n)), || {
         format!("after the first ten minutes it should be tried once a minute, four times each: {tries:?}")
@@ -76,7 +79,9 @@ pub(super) async fn never(stage: &mut Stage) -> Outcome {
     stage.script(BAD, Script::well());
     let before = stage.now();
     stage.until(BAD, "Running").await?;
-    expects(stage.now() - before <= Duration::from_secs(75), || "it should come back within a minute".into())?;
+    expects(stage.now() - before <= Duration::from_secs(75), || {
+        "it should come back within a minute".into()
+    })?;
     stage.until("/family", "Running").await?;
     Ok(())
 }
@@ -126,7 +131,9 @@ pub(super) async fn budget(stage: &mut Stage) -> Outcome {
         stage.passes(Duration::from_secs(1)).await;
     }
     let waited = stage.now() - before;
-    expects((290..=310).contains(&waited.as_secs()), || format!("it should be probed after 5 min, not {waited:?}"))?;
+    expects((290..=310).contains(&waited.as_secs()), || {
+        format!("it should be probed after 5 min, not {waited:?}")
+    })?;
 
     stage.says("what was wrong is mended, and an operator does not want to wait");
     stage.script(BAD, Script::well());
@@ -146,7 +153,9 @@ pub(super) async fn budget(stage: &mut Stage) -> Outcome {
     expects(held.len() == 6, || format!("five more restarts should be allowed: {held:?}"))?;
     expects(held[0] <= Duration::from_millis(1_200), || format!("the first one waits a second: {held:?}"))?;
 
-    stage.says("mended again, it comes back by itself when it is probed, and a healthy minute gives the budget back");
+    stage.says(
+        "mended again, it comes back by itself when it is probed, and a healthy minute gives the budget back",
+    );
     stage.script(BAD, Script::well());
     stage.until(BAD, "Running").await?;
     stage.until_that("/family", "running", |entry| entry.phase == Phase::Running).await?;

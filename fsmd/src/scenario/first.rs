@@ -61,7 +61,11 @@ pub(super) async fn parent(stage: &mut Stage) -> Outcome {
         equal(path, stage.entry(path).await?.state, "Stopped")?;
         expects(stage.moved(path, "Stopped")? <= last, || format!("{path} should stop before its parent"))?;
     }
-    equal("who stopped, in order", stage.moves_to("Stopped"), ["/family/second", "/family/first", "/family"].map(Into::into).to_vec())?;
+    equal(
+        "who stopped, in order",
+        stage.moves_to("Stopped"),
+        ["/family/second", "/family/first", "/family"].map(Into::into).to_vec(),
+    )?;
 
     stage.says("and to start again");
     stage.command(cast::start("/family")?).await?;
@@ -100,7 +104,8 @@ pub(super) async fn variables(stage: &mut Stage) -> Outcome {
     let folder = stage.folder().to_owned();
     let flow = "/plant/line/cell/flow";
     let global = || vars(&[("company", "acme")]);
-    stage.says("the company is global, the plant knows its site, the line its name, and the cell another one");
+    stage
+        .says("the company is global, the plant knows its site, the line its name, and the cell another one");
     stage.apply_with(plant(&folder, "cologne")?, global()).await?;
     stage.until(flow, "Running").await?;
     equal("what the cell was rendered to", written(&folder)?.as_str(), "acme/cologne/line-2/cell-7")?;

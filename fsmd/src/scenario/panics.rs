@@ -20,7 +20,9 @@ pub(super) async fn in_action(stage: &mut Stage) -> Outcome {
     stage.until(bad, "Running").await?;
     let ends: Vec<Ended> = stage
         .events_of(bad)
-        .filter_map(|event| if let EventKind::ActionEnded { outcome, .. } = event.kind { Some(outcome) } else { None })
+        .filter_map(|event| {
+            if let EventKind::ActionEnded { outcome, .. } = event.kind { Some(outcome) } else { None }
+        })
         .collect();
     let should = [Ended::Panic, Ended::Panic, Ended::Panic, Ended::Panic, Ended::Success];
     equal("how its actions ended", ends, should.to_vec())?;
@@ -50,7 +52,9 @@ pub(super) async fn in_next(stage: &mut Stage) -> Outcome {
     stage.script(bad, Script::well());
     stage.until_that(bad, "connected", |entry| !entry.circuit_open).await?;
     let waited = (stage.now() - opened).as_secs();
-    expects((295..=305).contains(&waited), || format!("the circuit should close after 5 min, not {waited} s"))?;
+    expects((295..=305).contains(&waited), || {
+        format!("the circuit should close after 5 min, not {waited} s")
+    })?;
     stage.until("/family", "Running").await?;
     let panics = stage.events_of(bad).filter(|event| matches!(event.kind, EventKind::Panic { .. })).count();
     equal("panics", panics, 3)?;
@@ -78,6 +82,8 @@ pub(super) async fn cascade(stage: &mut Stage) -> Outcome {
         }
         let entry = stage.until("/family", "Degraded").await?;
         expects(entry.reason.contains("degraded"), || format!("its reason should say so: {}", entry.reason))?;
+        // Long enough for their starts to fail.
+        stage.passes(Duration::from_secs(3)).await;
 
         stage.says("one of them is well again");
         stage.script(pair[0], Script::well());

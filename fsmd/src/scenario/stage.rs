@@ -15,8 +15,8 @@ use fsm_testkit::workers::{Script, Scripted, World};
 use futures::FutureExt;
 use tokio::time::{Instant, timeout};
 
-use super::switch::{Mood, Switch};
 use super::story::expects;
+use super::switch::{Mood, Switch};
 use super::{Broken, Outcome, Story};
 use crate::kinds;
 
@@ -179,7 +179,9 @@ impl Stage {
         while self.states_of(path).into_iter().filter(|to| *to == state).count() < times {
             if Instant::now() >= limit {
                 let states = self.states_of(path);
-                let what = format!("{path} should come to {state} for the {times}th time; it went through {states:?}");
+                let what = format!(
+                    "{path} should come to {state} for the {times}th time; it went through {states:?}"
+                );
                 return Err(Broken::new(what));
             }
             self.wait().await;
@@ -268,8 +270,9 @@ impl Stage {
 
     /// The states that a node moved to so far, in order.
     pub fn states_of(&mut self, path: &str) -> Vec<&'static str> {
-        let to =
-            |event: &Event| if let EventKind::StateTransition { to, .. } = event.kind { Some(to) } else { None };
+        let to = |event: &Event| {
+            if let EventKind::StateTransition { to, .. } = event.kind { Some(to) } else { None }
+        };
         self.events_of(path).filter_map(to).collect()
     }
 

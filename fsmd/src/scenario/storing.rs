@@ -78,6 +78,8 @@ pub(super) async fn troubles(stage: &mut Stage) -> Outcome {
         stage.says("it is well again");
         stage.store.turn(Mood::Well);
         until_stored(stage, "Running").await?;
+        // What is told comes after what is written.
+        stage.passes(Duration::from_millis(100)).await;
         equal("how often it was told", told(stage), (before.0 + 1, before.1 + 1))?;
         stage.command(stop(LAMP)?).await?;
         until_stored(stage, "Stopped").await?;

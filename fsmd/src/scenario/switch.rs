@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fsm_core::NodePath;
 use fsm_store::{
-    Batch, Changes, CompactError, Compacted, Damage, Document, DocumentId, Filter, MemoryStore, NodeRecord, Page,
-    ReadError, Retention, Store, StoreStats, SyncId, Timestamp, Wake, Watch, WriteError, Written,
+    Batch, Changes, CompactError, Compacted, Damage, Document, DocumentId, Filter, MemoryStore, NodeRecord,
+    Page, ReadError, Retention, Store, StoreStats, SyncId, Timestamp, Wake, Watch, WriteError, Written,
 };
 
 /// How the store is.
@@ -39,15 +40,20 @@ pub(super) struct Switch {
     changed: Condvar,
 }
 
+/// Far longer than a thread takes to begin, in real time.
+const ARRIVES: Duration = Duration::from_secs(10);
+
 impl Switch {
     pub(super) fn turn(&self, mood: Mood) {
         self.lock().mood = mood;
         self.changed.notify_all();
     }
 
-    /// Whether a write waits.
+    /// Whether a write waits, or comes to wait: it is on a thread of its own, which virtual time doesn't know.
     pub(super) fn is_waiting(&self) -> bool {
-        self.lock().waiting > 0
+        let none = |state: &mut State| state.waiting == 0;
+        let waited = self.changed.wait_timeout_while(self.lock(), ARRIVES, none);
+        waited.unwrap_or_else(PoisonError::into_inner).0.waiting > 0
     }
 
     /// Writes that were refused so far.
@@ -64,6 +70,7 @@ impl Switch {
     fn enter(&self) -> Result<(), WriteError> {
         let mut state = self.lock();
         state.waiting += 1;
+        self.changed.notify_all();
         while state.mood == Mood::Slow {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

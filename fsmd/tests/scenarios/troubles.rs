@@ -4,72 +4,72 @@ use crate::{golden, holds};
 
 // spec
 #[test]
-fn failing_recovers() {
+fn an_action_that_fails_three_times_is_one_that_succeeds() {
     golden("failing-recovers");
 }
 
 // spec: A-4, J4
 #[test]
-fn failing_for_ever() {
+fn an_action_that_always_fails_is_tried_slowly_and_never_given_up() {
     holds("failing-for-ever");
 }
 
 // spec: S-21, S-22
 #[test]
-fn failing_restarts() {
+fn a_worker_that_failed_five_times_starts_over() {
     golden("failing-restarts");
 }
 
 // spec: S-22
 #[test]
-fn restart_budget() {
+fn a_restart_budget_is_spent_probed_slowly_and_given_back() {
     holds("restart-budget");
 }
 
 // spec: A-7, S-42
 #[test]
-fn panic_in_action() {
+fn a_panic_of_an_action_is_an_outcome() {
     golden("panic-in-action");
 }
 
 // spec: S-40, S-42
 #[test]
-fn panic_in_next() {
+fn a_panic_of_a_decision_opens_a_circuit_and_its_sibling_runs_on() {
     golden("panic-in-next");
 }
 
 // spec: A-1
 #[test]
-fn slow_action() {
+fn a_slow_action_delays_nobody_else() {
     golden("slow-action");
 }
 
 // spec
 #[test]
-fn action_timeout() {
+fn an_action_that_hangs_is_dropped_at_its_timeout() {
     golden("action-timeout");
 }
 
 // spec: S-35
 #[test]
-fn cascade() {
+fn a_parent_fails_and_recovers_with_its_children_twice() {
     golden("cascade");
 }
 
 // spec: S-31, S-33
 #[test]
-fn collector() {
+fn who_can_not_be_observed_is_not_believed_until_it_can() {
     golden("collector");
 }
 
 // spec: K-2, J5
 #[test]
-fn clock() {
+fn a_tree_survives_clocks_that_jump() {
     golden("clock");
 }
 
 // spec: H-6
 #[test]
-fn store() {
+fn a_store_that_is_slow_full_or_failing_holds_nobody_up() {
     holds("store");
 }

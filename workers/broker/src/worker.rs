@@ -80,6 +80,20 @@ pub struct BrokerObserved {
 }
 
 impl BrokerObserved {
+    /// There is no broker.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self {
+            listening: false,
+            alive: false,
+            address: "".into(),
+            losing: false,
+            panicking: false,
+            stats: BrokerStats::default(),
+            deployed: None,
+        }
+    }
+
     /// Listens, with this config.
     pub(crate) fn runs(&self, config: &BrokerConfig) -> bool {
         self.listening && self.deployed.as_deref() == Some(config)

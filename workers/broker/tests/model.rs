@@ -3,24 +3,15 @@
 use std::sync::Arc;
 
 use fsm_testkit::{listed, model_check};
-use fsm_worker_broker::{BrokerConfig, BrokerObserved, BrokerStats, Listen, MqttBroker};
-use serde_json::json;
+use fsm_worker_broker::{BrokerConfig, BrokerObserved, Listen, MqttBroker};
 
 fn broker(port: u16) -> BrokerConfig {
     BrokerConfig::listening_on(Listen::loopback(port))
 }
 
-fn gone() -> BrokerObserved {
-    let stats = serde_json::to_value(BrokerStats::default()).expect("plain numbers");
-    let seen = json!({
-        "listening": false, "alive": false, "address": "", "losing": false, "panicking": false, "stats": stats
-    });
-    serde_json::from_value(seen).expect("an observation")
-}
-
 /// Its port is closed, and its clients are not gone yet.
 fn ending() -> BrokerObserved {
-    let mut seen = gone();
+    let mut seen = BrokerObserved::absent();
     seen.alive = true;
     seen
 }
@@ -49,7 +40,14 @@ fn panicking() -> BrokerObserved {
 fn mqtt_broker_passes_the_model_check() {
     let report = model_check::<MqttBroker>()
         .configs(listed![broker(1_883), broker(1_884)])
-        .observations(listed![gone(), ending(), on(1_883), on(1_884), losing(), panicking()])
+        .observations(listed![
+            BrokerObserved::absent(),
+            ending(),
+            on(1_883),
+            on(1_884),
+            losing(),
+            panicking()
+        ])
         .after("start", |config, seen| {
             seen.deployed.as_deref() == Some(config) && !seen.losing && !seen.panicking
         })

@@ -79,6 +79,22 @@ pub struct SimulatorObserved {
     pub deployed: Option<Arc<SimulatorConfig>>,
 }
 
+impl SimulatorObserved {
+    /// There is no simulator.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self {
+            alive: false,
+            connected: false,
+            error: None,
+            skipping: false,
+            published: 0,
+            skipped: 0,
+            deployed: None,
+        }
+    }
+}
+
 impl Observed<SimulatorConfig> for SimulatorObserved {
     fn same_for_decisions(&self, old: &Self) -> bool {
         // Figures only measure.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use fsm_testkit::{listed, model_check};
 use fsm_worker_simulator::{DeviceSimulator, SimulatorConfig, SimulatorObserved};
-use serde_json::json;
 
 fn plant(seed: u64) -> SimulatorConfig {
     let mut config = SimulatorConfig::default();
@@ -12,15 +11,8 @@ fn plant(seed: u64) -> SimulatorConfig {
     config
 }
 
-fn off() -> SimulatorObserved {
-    let seen = json!({
-        "alive": false, "connected": false, "error": null, "skipping": false, "published": 0, "skipped": 0
-    });
-    serde_json::from_value(seen).expect("an observation")
-}
-
 fn connecting() -> SimulatorObserved {
-    let mut seen = off();
+    let mut seen = SimulatorObserved::absent();
     (seen.alive, seen.deployed) = (true, Some(Arc::new(plant(1))));
     seen
 }
@@ -48,7 +40,7 @@ fn skipping() -> SimulatorObserved {
 fn device_simulator_passes_the_model_check() {
     let report = model_check::<DeviceSimulator>()
         .configs(listed![plant(1), plant(2)])
-        .observations(listed![off(), connecting(), refused(), on(1), on(2), skipping()])
+        .observations(listed![SimulatorObserved::absent(), connecting(), refused(), on(1), on(2), skipping()])
         .after("start", |config, seen| {
             seen.connected && !seen.skipping && seen.deployed.as_deref() == Some(config)
         })

@@ -1,0 +1,213 @@
+//! Every kind as it is simulated. Kinds that touch nothing outside are themselves.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fsm_core::{RegisterError, Registry, Worker};
+use fsm_worker_bridge::application::Application;
+use fsm_worker_bridge::bridge::Bridge;
+use fsm_worker_bridge::connection::{
+    Connection, ConnectionAction, ConnectionConfig, ConnectionObserved, Failure, FailureClass,
+};
+use fsm_worker_bridge::group::Group;
+use fsm_worker_broker::{BrokerAction, BrokerConfig, BrokerObserved, MqttBroker};
+use fsm_worker_dataflow::config::FlowConfig;
+use fsm_worker_dataflow::{Dataflow, FlowAction, FlowObserved, Health, Trouble as FlowTrouble};
+use fsm_worker_examples::child::{Child, ChildAction, ChildConfig, ChildObserved};
+use fsm_worker_examples::hello::{Hello, HelloAction, HelloConfig, HelloObserved, Mood};
+use fsm_worker_examples::parent::Parent;
+use fsm_worker_examples::template_demo::TemplateDemo;
+use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
+
+use super::World;
+use super::stand_in::{Effect, Simulated, StandIn};
+use super::world::{Sight, Trouble};
+
+/// All kinds that [`kinds::registry`](crate::kinds::registry) has, on a world in memory.
+///
+/// # Errors
+/// [`RegisterError`] when two of them take one name; a mistake of this program.
+pub fn registry(world: &World) -> Result<Registry, RegisterError> {
+    let mut registry = Registry::new();
+    registry
+        .register(Application)?
+        .register(Group)?
+        .register(Bridge)?
+        .register_io::<Connection, _>(StandIn::new(world))?
+        .alias("protocol_converter", Bridge::KIND)?
+        .register_io::<Dataflow, _>(StandIn::new(world))?
+        .register_io::<MqttBroker, _>(StandIn::new(world))?
+        .register_io::<DeviceSimulator, _>(StandIn::new(world))?
+        .register_io::<Hello, _>(StandIn::new(world))?
+        .register(Parent)?
+        .register_io::<Child, _>(StandIn::new(world))?
+        .register(TemplateDemo)?;
+    Ok(registry)
+}
+
+impl Simulated for Connection {
+    fn seen(config: &Arc<ConnectionConfig>, sight: Sight<ConnectionConfig>) -> ConnectionObserved {
+        let target = Arc::clone(config.label());
+        let seen = match sight.trouble {
+            Some(Trouble::Away) => {
+                let failure = Failure::new(FailureClass::Refused, "simulated: nobody listens there");
+                ConnectionObserved::down(target, failure)
+            }
+            Some(Trouble::Silent) => {
+                let failure = Failure::new(FailureClass::TimedOut, "simulated: no answer in time");
+                ConnectionObserved::down(target, failure)
+            }
+            Some(Trouble::Ill | Trouble::Slow) | None => ConnectionObserved::up(target),
+        };
+        seen.with_changes(sight.changes)
+    }
+
+    fn effect(action: &ConnectionAction) -> Effect {
+        match action {
+            ConnectionAction::Probe => Effect::Ask,
+        }
+    }
+}
+
+impl Simulated for Dataflow {
+    fn seen(config: &Arc<FlowConfig>, sight: Sight<FlowConfig>) -> FlowObserved {
+        let mut seen = FlowObserved::absent();
+        if sight.started.is_none() {
+            return seen;
+        }
+        let silent = || match config.expect_every {
+            Some(every) => Health::Degraded(FlowTrouble::Silent(every)),
+            None => Health::Idle,
+        };
+        seen.health = match sight.trouble {
+            _ if sight.ended => Health::Failed("simulated: its task was ended".into()),
+            Some(Trouble::Away) => {
+                Health::Degraded(FlowTrouble::NoSource("simulated: the peer is away".into()))
+            }
+            Some(Trouble::Ill) => Health::Degraded(FlowTrouble::Errors("simulated: no number".into())),
+            Some(Trouble::Silent) => silent(),
+            Some(Trouble::Slow) => Health::Degraded(FlowTrouble::Stalled(
+                1,
+                Duration::from_secs(config.ack_timeout.get().as_secs()).into(),
+            )),
+            None => Health::Active,
+        };
+        seen.running = !sight.ended;
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &FlowAction) -> Effect {
+        match action {
+            FlowAction::Start => Effect::Start,
+            FlowAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for MqttBroker {
+    fn seen(_config: &Arc<BrokerConfig>, sight: Sight<BrokerConfig>) -> BrokerObserved {
+        let mut seen = BrokerObserved::absent();
+        if sight.ended || sight.started.is_none() {
+            return seen;
+        }
+        (seen.listening, seen.alive) = (true, true);
+        seen.address = "simulated".into();
+        seen.losing = sight.trouble == Some(Trouble::Slow);
+        seen.panicking = sight.trouble == Some(Trouble::Ill);
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &BrokerAction) -> Effect {
+        match action {
+            BrokerAction::Start => Effect::Start,
+            BrokerAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for DeviceSimulator {
+    fn seen(_config: &Arc<SimulatorConfig>, sight: Sight<SimulatorConfig>) -> SimulatorObserved {
+        let mut seen = SimulatorObserved::absent();
+        if sight.ended || sight.started.is_none() {
+            return seen;
+        }
+        seen.alive = true;
+        // One that neither lets it in nor refuses is silent.
+        seen.connected = !matches!(sight.trouble, Some(Trouble::Away | Trouble::Silent));
+        seen.error = (sight.trouble == Some(Trouble::Away)).then(|| "simulated: connection refused".into());
+        seen.skipping = matches!(sight.trouble, Some(Trouble::Slow | Trouble::Ill));
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &SimulatorAction) -> Effect {
+        match action {
+            SimulatorAction::Start => Effect::Start,
+            SimulatorAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Hello {
+    const STAYS: bool = true;
+
+    fn seen(config: &Arc<HelloConfig>, sight: Sight<HelloConfig>) -> HelloObserved {
+        let mood = match sight.trouble {
+            Some(Trouble::Ill) => Mood::Sad,
+            Some(Trouble::Silent) => Mood::Unknown,
+            Some(Trouble::Away | Trouble::Slow) | None => Mood::Happy,
+        };
+        let there = |old: &Arc<HelloConfig>| !sight.ended && old.greeting_file == config.greeting_file;
+        HelloObserved::new(mood, sight.started.filter(there).map(|old| old.greeting.clone()))
+    }
+
+    fn effect(action: &HelloAction) -> Effect {
+        match action {
+            HelloAction::Greet => Effect::Start,
+        }
+    }
+}
+
+impl Simulated for Child {
+    fn seen(_config: &Arc<ChildConfig>, sight: Sight<ChildConfig>) -> ChildObserved {
+        match sight.started {
+            Some(config) if !sight.ended => {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.listen.port().max(1_024)));
+                ChildObserved::linked(config.listen, address)
+            }
+            Some(_) | None => ChildObserved::default(),
+        }
+    }
+
+    fn effect(action: &ChildAction) -> Effect {
+        match action {
+            ChildAction::Connect => Effect::Start,
+            ChildAction::Disconnect => Effect::Stop,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // spec: K-10
+    #[test]
+    fn every_kind_can_be_simulated() {
+        let simulated = registry(&World::default()).expect("names are unique");
+        let real = crate::kinds::for_checking().expect("names are unique");
+        let names = |registry: &Registry| {
+            let mut names: Vec<_> = registry.names().collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names(&simulated), names(&real));
+        for kind in real.kinds() {
+            let other = simulated.get(kind.kind()).expect("it is there");
+            assert_eq!((other.policy(), other.config_schema()), (kind.policy(), kind.config_schema()));
+        }
+    }
+}
