@@ -184,7 +184,7 @@ fn an_invalid_child_is_shown_with_its_error_and_its_siblings_go_on() {
 #[test]
 fn a_child_that_can_never_be_made_tells_why_once() {
     let bad = Decl::new("bad", "unit").config(json!({"value": "seven"}));
-    let mut rig = Rig::settled(&group("r", vec![bad]));
+    let mut rig = Rig::new(&group("r", vec![bad]));
     rig.run(secs(60));
     assert_eq!(rig.names("/r/bad"), ["node_created", "template_error"]);
 }

@@ -45,9 +45,9 @@ pub(super) async fn timeout(stage: &mut Stage) -> Outcome {
     stage.until(stuck, "Running").await?;
     let ends: Vec<(Ended, Duration)> = stage
         .events_of(stuck)
-        .filter_map(|event| match &event.kind {
-            EventKind::ActionEnded { outcome, duration, .. } => Some((*outcome, *duration)),
-            _ => None,
+        .filter_map(|event| {
+            let EventKind::ActionEnded { outcome, duration, .. } = event.kind else { return None };
+            Some((outcome, duration))
         })
         .collect();
     let outcomes: Vec<Ended> = ends.iter().map(|(outcome, _)| *outcome).collect();

@@ -8,6 +8,7 @@ use super::cast::{parent, scripted, scripted_root};
 use super::story::{equal, expects};
 use super::{Broken, Outcome, Stage};
 
+/// The default of the daemon.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The first signal waits, the second one does not.

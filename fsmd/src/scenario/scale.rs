@@ -1,4 +1,4 @@
-//! Many workers.
+//! Many workers: what holds for two holds for thousands, and nothing is left of them.
 
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ pub(super) async fn five(stage: &mut Stage) -> Outcome {
 
 /// Five hundred starts of a second in ten places take fifty seconds, and nobody is started twice.
 pub(super) async fn five_hundred(stage: &mut Stage) -> Outcome {
+    /// Fifty times as many as there are places.
     const COUNT: u32 = 500;
     stage.quiet();
     stage.says("five hundred workers are declared; each takes a second to start");
@@ -63,6 +64,7 @@ pub(super) async fn five_hundred(stage: &mut Stage) -> Outcome {
 
 /// Added and removed, and nothing is left of them.
 pub(super) async fn ten_thousand(stage: &mut Stage) -> Outcome {
+    /// What a large config makes.
     const COUNT: u32 = 10_000;
     stage.quiet();
     stage.says("a tree of one node");
