@@ -10,7 +10,6 @@ mod kinds;
 mod stand_in;
 mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -112,9 +111,11 @@ fn disturbed(stage: Stage, world: &World) -> Stage {
         let world = world.clone();
         move |value| world.any(value, trouble)
     };
-    let (ends, calm) = (Arc::new(world.clone()), world.clone());
+    let (ends, leaves, reaches, calm) = (world.clone(), world.clone(), world.clone(), world.clone());
     stage
-        .disturb("a peer goes away", set(Some(Trouble::Away)))
+        .reachable(move |key| reaches.reaches(key))
+        .disturb("a peer of all goes away", move |value| leaves.leaves(value))
+        .disturb("its peer goes away", set(Some(Trouble::Away)))
         .disturb("a source falls silent", set(Some(Trouble::Silent)))
         .disturb("something is not well", set(Some(Trouble::Ill)))
         .disturb("something gets slow", set(Some(Trouble::Slow)))

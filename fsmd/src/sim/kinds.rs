@@ -47,6 +47,10 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
 }
 
 impl Simulated for Connection {
+    fn peer(config: &ConnectionConfig) -> Option<Arc<str>> {
+        Some(Arc::clone(config.label()))
+    }
+
     fn seen(config: &Arc<ConnectionConfig>, sight: Sight<ConnectionConfig>) -> ConnectionObserved {
         let target = Arc::clone(config.label());
         let seen = match sight.trouble {
@@ -107,6 +111,10 @@ impl Simulated for Dataflow {
 }
 
 impl Simulated for MqttBroker {
+    fn serves(config: &BrokerConfig) -> Option<String> {
+        Some(config.listen.to_string())
+    }
+
     fn seen(_config: &Arc<BrokerConfig>, sight: Sight<BrokerConfig>) -> BrokerObserved {
         let mut seen = BrokerObserved::absent();
         if sight.ended || sight.started.is_none() {

@@ -13,6 +13,16 @@ pub(super) trait Simulated: Worker {
     /// Whether what it starts outlives it, as a file does.
     const STAYS: bool = false;
 
+    /// Whom a node with this config talks to, as a URL or an address.
+    fn peer(config: &Self::Config) -> Option<Arc<str>> {
+        Self::infrastructure(config).map(|needed| needed.key)
+    }
+
+    /// The address that a node with this config serves.
+    fn serves(_config: &Self::Config) -> Option<String> {
+        None
+    }
+
     /// What is seen of a place, under this config.
     fn seen(config: &Arc<Self::Config>, sight: Sight<Self::Config>) -> Self::Observed;
 
@@ -53,7 +63,9 @@ impl<W: Simulated> IoHalf<W> for StandIn<W> {
         if self.world.trouble(&cx.identity().path) == Some(Trouble::Slow) {
             cx.sleep(SLOW_LOOK).await;
         }
-        Ok(W::seen(cx.config(), self.world.sight(cx.identity(), cx.now())))
+        let (peer, serves) = (W::peer(cx.config()), W::serves(cx.config()));
+        let sight = self.world.sight(cx.identity(), cx.now(), peer.as_deref(), serves);
+        Ok(W::seen(cx.config(), sight))
     }
 
     async fn act(&self, action: W::Action, cx: ActionContext<'_, W>) -> Result<(), ActionError> {
