@@ -153,8 +153,9 @@ impl Stage {
     ) -> Result<TreeEntry, Broken> {
         let limit = Instant::now() + PATIENCE;
         loop {
-            let tree = self.tree.tree().await?;
+            // Before the tree is looked at: what comes after that must wake us.
             self.note();
+            let tree = self.tree.tree().await?;
             let entry = tree.into_iter().find(|entry| entry.path.as_str() == path);
             match entry {
                 Some(entry) if holds(&entry) => return Ok(entry),
@@ -202,14 +203,16 @@ impl Stage {
     /// [`Broken`] when somebody still is after a virtual hour.
     pub async fn until_gone(&mut self, path: &str) -> Outcome {
         let limit = Instant::now() + PATIENCE;
-        while self.tree.tree().await?.iter().any(|entry| entry.path.as_str() == path) {
+        loop {
+            self.note();
+            if self.tree.tree().await?.iter().all(|entry| entry.path.as_str() != path) {
+                return Ok(());
+            }
             if Instant::now() >= limit {
                 return Err(Broken::new(format!("{path} should be gone; after an hour it is still there")));
             }
             self.wait().await;
         }
-        self.note();
-        Ok(())
     }
 
     /// Waits until so many nodes are there, all of this phase; looks at a pace, since they are many.
