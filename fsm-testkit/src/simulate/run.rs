@@ -388,6 +388,8 @@ impl<'a> Run<'a> {
         let fault = move || fault_of(&present, &of, clock.now(), true);
         let whose = (Arc::clone(&self.shared), node, path);
         let run = jobs::action(run, whose, self.seed, policy.timeout, fault);
+        // On a thread of its own virtual time would not reach it.
+        let policy = ActionPolicy { blocking: false, ..policy };
         let priority = if stopping { Priority::Stop } else { Priority::Normal };
         let request = Request { id, name: policy.name, policy, priority, tag: 0, run };
         if self.executor.enqueue(node, request).is_err() {

@@ -12,6 +12,7 @@ use fsm_supervisor::{
 };
 use fsm_testkit::Transcript;
 use fsm_testkit::workers::{Script, Scripted, World};
+use fsm_worker_persistence::Persistence;
 use futures::FutureExt;
 use tokio::time::{Instant, timeout};
 
@@ -50,10 +51,11 @@ pub struct Stage {
 impl Stage {
     pub(super) fn try_new() -> Result<Self, Broken> {
         let world = World::new();
-        let mut registry = kinds::registry("scenario", None)?;
+        let store = Arc::new(Switch::default());
+        let persistence = Persistence::new(Arc::clone(&store) as Arc<dyn fsm_store::Store>);
+        let mut registry = kinds::registry("scenario", None, persistence)?;
         registry.register(Scripted::new(&world))?;
         let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
-        let store = Arc::new(Switch::default());
         let mut config = DriverConfig::default();
         config.executor = config.executor.with_seed(SEED);
         (config.engine.seed, config.engine.epoch_ms) = (SEED, EPOCH_MS);

@@ -15,9 +15,13 @@ use fsm_worker_broker::{BrokerAction, BrokerConfig, BrokerObserved, MqttBroker};
 use fsm_worker_dataflow::config::FlowConfig;
 use fsm_worker_dataflow::{Dataflow, FlowAction, FlowObserved, Health, Trouble as FlowTrouble};
 use fsm_worker_examples::child::{Child, ChildAction, ChildConfig, ChildObserved};
+use fsm_worker_examples::failing::{Failing, FailingAction, FailingConfig, FailingObserved};
 use fsm_worker_examples::hello::{Hello, HelloAction, HelloConfig, HelloObserved, Mood};
+use fsm_worker_examples::panicking::{Panicking, PanickingAction, PanickingConfig, PanickingObserved};
 use fsm_worker_examples::parent::Parent;
+use fsm_worker_examples::slow::{Slow, SlowAction, SlowConfig, SlowObserved};
 use fsm_worker_examples::template_demo::TemplateDemo;
+use fsm_worker_persistence::{Persistence, PersistenceAction, PersistenceConfig, PersistenceObserved};
 use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
 
 use super::World;
@@ -42,7 +46,12 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Hello, _>(StandIn::new(world))?
         .register(Parent)?
         .register_io::<Child, _>(StandIn::new(world))?
-        .register(TemplateDemo)?;
+        .register(TemplateDemo)?
+        // What goes wrong is the simulation's business: those that do wrong on purpose are well here.
+        .register_io::<Failing, _>(StandIn::new(world))?
+        .register_io::<Slow, _>(StandIn::new(world))?
+        .register_io::<Panicking, _>(StandIn::new(world))?
+        .register_io::<Persistence, _>(StandIn::new(world))?;
     Ok(registry)
 }
 
@@ -194,6 +203,69 @@ impl Simulated for Child {
         match action {
             ChildAction::Connect => Effect::Start,
             ChildAction::Disconnect => Effect::Stop,
+        }
+    }
+}
+
+/// Whether what was started is still there.
+fn is_up<C>(sight: &Sight<C>) -> bool {
+    sight.started.is_some() && !sight.ended
+}
+
+impl Simulated for Failing {
+    fn seen(_config: &Arc<FailingConfig>, sight: Sight<FailingConfig>) -> FailingObserved {
+        FailingObserved::new(is_up(&sight))
+    }
+
+    fn effect(action: &FailingAction) -> Effect {
+        match action {
+            FailingAction::Start => Effect::Start,
+            FailingAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Slow {
+    fn seen(_config: &Arc<SlowConfig>, sight: Sight<SlowConfig>) -> SlowObserved {
+        SlowObserved::new(is_up(&sight))
+    }
+
+    fn effect(action: &SlowAction) -> Effect {
+        match action {
+            SlowAction::Start | SlowAction::StartBlocking => Effect::Start,
+            SlowAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Panicking {
+    fn seen(_config: &Arc<PanickingConfig>, sight: Sight<PanickingConfig>) -> PanickingObserved {
+        PanickingObserved::new(is_up(&sight))
+    }
+
+    fn effect(action: &PanickingAction) -> Effect {
+        match action {
+            PanickingAction::Start => Effect::Start,
+            PanickingAction::Stop => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Persistence {
+    fn seen(_config: &Arc<PersistenceConfig>, sight: Sight<PersistenceConfig>) -> PersistenceObserved {
+        let mut seen = PersistenceObserved::default();
+        // Due once per process, and when what was done is undone.
+        seen.compact = !is_up(&sight);
+        match sight.trouble {
+            Some(Trouble::Ill | Trouble::Away) => seen.with_trouble("simulated: the store can't be written"),
+            Some(Trouble::Silent | Trouble::Slow) | None => seen,
+        }
+    }
+
+    fn effect(action: &PersistenceAction) -> Effect {
+        match action {
+            PersistenceAction::Compact => Effect::Start,
+            PersistenceAction::Maintain => Effect::Ask,
         }
     }
 }
