@@ -156,11 +156,18 @@ impl Worker for Communicator {
     }
 
     async fn execute(&self, action: CommunicatorAction, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
-        match action {
-            CommunicatorAction::Authenticate => authenticate(self, &cx).await,
-            CommunicatorAction::SyncPush => sync_push(self, &cx).await,
-            CommunicatorAction::ResetTransport { hang_up: false } => reset(&cx).await,
-            CommunicatorAction::ResetTransport { hang_up: true } => hang_up(&cx).await,
+        let work = async {
+            match action {
+                CommunicatorAction::Authenticate => authenticate(self, &cx).await,
+                CommunicatorAction::SyncPush => sync_push(self, &cx).await,
+                CommunicatorAction::ResetTransport { hang_up: false } => reset(&cx).await,
+                CommunicatorAction::ResetTransport { hang_up: true } => hang_up(&cx).await,
+            }
+        };
+        // Told to end, a request is dropped where it is, as it may be anywhere: nobody waits for a relay that is slow.
+        tokio::select! {
+            result = work => result,
+            () = cx.cancelled() => Err(ActionError::transient("it was told to end")),
         }
     }
 }

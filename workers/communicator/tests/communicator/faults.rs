@@ -48,11 +48,11 @@ async fn a_page_where_json_was_due_degrades_and_passes() {
 async fn every_tenth_server_error_in_a_row_makes_new_connections() {
     let rig = Rig::start(json!({})).await;
     rig.state("Syncing").await;
-    rig.relay.fail(Push, std::iter::repeat_n(Fault::Status(503, "down"), 21));
+    rig.relay.fail(Push, std::iter::repeat_n(Fault::Status(503, "down"), 11));
     rig.happens(0..3).await;
     assert_eq!(rig.arrived(3).await, [0, 1, 2]);
-    check_errors(&rig, "push", "server", 21.0);
-    assert_eq!(rig.metric("transport_resets_total", &[]), 2.0);
+    check_errors(&rig, "push", "server", 11.0);
+    assert_eq!(rig.metric("transport_resets_total", &[]), 1.0);
     rig.shutdown().await;
 }
 
