@@ -37,7 +37,7 @@ impl Inputs {
     /// Reads a file and remembers what was in it.
     pub(crate) fn read(&mut self, path: &Path) -> std::io::Result<String> {
         if let Some(folder) = &self.enclosed_in
-            && !path.canonicalize()?.starts_with(folder)
+            && !path.canonicalize().is_ok_and(|path| path.starts_with(folder))
         {
             let what = "a config that was sent may name only files that were sent with it";
             return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
@@ -46,6 +46,11 @@ impl Inputs {
         let (seen, text) = Seen::read(path, SystemTime::now());
         self.files.insert(path.to_path_buf(), seen);
         text
+    }
+
+    /// Whether files outside of one folder are not read.
+    pub(super) const fn is_enclosed(&self) -> bool {
+        self.enclosed_in.is_some()
     }
 
     /// Whether it is a folder; the first question to the file system, and so the first that may hang.
