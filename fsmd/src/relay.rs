@@ -60,7 +60,9 @@ impl Exchange for Port {
             let result = bound.run(order).await;
             match &result {
                 Ok(_) => tracing::info!(command = name, %who, "carried out for the relay"),
-                Err(failure) => tracing::warn!(command = name, %who, %failure, "not carried out for the relay"),
+                Err(failure) => {
+                    tracing::warn!(command = name, %who, %failure, "not carried out for the relay")
+                }
             }
             result
         })
@@ -92,7 +94,7 @@ impl Bound {
                 Err(CommandFailure::new("no_such_node", error.to_string()))
             }
             Err(AskError::Command(error)) => Err(CommandFailure::new("not_now", error.to_string())),
-            Err(_) => Err(gone()),
+            Err(AskError::Gone(_) | _) => Err(gone()),
         }
     }
 }

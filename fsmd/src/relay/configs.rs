@@ -43,8 +43,11 @@ pub(super) async fn plan(bound: Bound, files: BTreeMap<String, String>) -> Resul
             }
         }
     }
-    let remove: Vec<_> =
-        tree.iter().filter(|entry| !entry.dynamic && !wanted.contains_key(&entry.path)).map(|entry| &entry.path).collect();
+    let remove: Vec<_> = tree
+        .iter()
+        .filter(|entry| !entry.dynamic && !wanted.contains_key(&entry.path))
+        .map(|entry| &entry.path)
+        .collect();
     let keep = loaded.rendered.nodes.len() - create.len() - change.len();
     Ok(json!({"create": create, "change": change, "remove": remove, "keep": keep}))
 }
@@ -55,7 +58,8 @@ pub(super) async fn apply(bound: Bound, files: BTreeMap<String, String>) -> Resu
     let tree = bound.tree.tree().await.map_err(|_| gone())?;
     let root = loaded.root.name.as_str();
     if let Some(present) = tree.first().map(|entry| entry.path.name()).filter(|present| *present != root) {
-        let what = format!("`agent.name` is `{present}` here and `{root}` there: this config is for another agent");
+        let what =
+            format!("`agent.name` is `{present}` here and `{root}` there: this config is for another agent");
         return Err(CommandFailure::new("bad_config", what));
     }
     bound.api.wants(Wanted::of(&loaded.rendered));
@@ -77,14 +81,16 @@ async fn load(bound: &Bound, files: BTreeMap<String, String>) -> Result<Loaded, 
         let mut inputs = Inputs::enclosed_in(folder.path());
         config::load_noting(&main, &kinds, &mut inputs).map_err(|found| {
             let errors: Vec<_> = found.iter().filter(|diagnostic| diagnostic.is_error()).collect();
-            let mut what: Vec<String> = errors.iter().take(SHOWN).map(|error| error.message.to_string()).collect();
+            let mut what: Vec<String> =
+                errors.iter().take(SHOWN).map(|error| error.message.to_string()).collect();
             if let Some(more) = errors.len().checked_sub(SHOWN).filter(|more| *more > 0) {
                 what.push(format!("and {more} more errors"));
             }
             CommandFailure::new("bad_config", what.join("\n"))
         })
     });
-    let failed = || CommandFailure::new("panic", "the config can't be checked because of a bug: reading it panicked");
+    let failed =
+        || CommandFailure::new("panic", "the config can't be checked because of a bug: reading it panicked");
     tasks.join_next().await.and_then(Result::ok).unwrap_or_else(|| Err(failed()))
 }
 
@@ -93,21 +99,29 @@ fn main_of(files: &BTreeMap<String, String>) -> Result<&str, CommandFailure> {
     match (files.contains_key(MAIN), names.next(), names.next()) {
         (true, _, _) => Ok(MAIN),
         (false, Some(only), None) => Ok(only),
-        (false, _, _) => Err(CommandFailure::new("bad_config", format!("which file is the config? call it `{MAIN}`"))),
+        (false, _, _) => {
+            Err(CommandFailure::new("bad_config", format!("which file is the config? call it `{MAIN}`")))
+        }
     }
 }
 
 fn write(files: &BTreeMap<String, String>) -> Result<TempDir, CommandFailure> {
-    let failed = |error: std::io::Error| CommandFailure::new("not_now", format!("the config can't be put aside: {error}"));
+    let failed = |error: std::io::Error| {
+        CommandFailure::new("not_now", format!("the config can't be put aside: {error}"))
+    };
     let folder = tempfile::Builder::new().prefix("fsmd-relay-").tempdir().map_err(failed)?;
     for (name, text) in files {
         let inside = !name.is_empty()
             && Path::new(name).components().all(|component| matches!(component, Component::Normal(_)));
         if !inside {
-            return Err(CommandFailure::new("bad_config", format!("`{name}` is no name of a file beside the config")));
+            return Err(CommandFailure::new(
+                "bad_config",
+                format!("`{name}` is no name of a file beside the config"),
+            ));
         }
         if text.contains("${") {
-            let what = format!("`{name}` holds `${{…}}`, which would be read here: fill it in before it is sent");
+            let what =
+                format!("`{name}` holds `${{…}}`, which would be read here: fill it in before it is sent");
             return Err(CommandFailure::new("bad_config", what));
         }
         let path = folder.path().join(name);

@@ -43,20 +43,17 @@ impl Happenings for Events {
 }
 
 fn is_told(kind: &EventKind) -> bool {
-    let action = match kind {
-        EventKind::ActionQueued { action }
-        | EventKind::ActionStarted { action }
-        | EventKind::ActionEnded { action, .. } => *action,
-        _ => return true,
-    };
-    action != OWN
+    !matches!(
+        kind,
+        EventKind::ActionQueued { action: OWN }
+            | EventKind::ActionStarted { action: OWN }
+            | EventKind::ActionEnded { action: OWN, .. }
+    )
 }
 
 fn happening(event: &Event, at: &str) -> Happening {
-    let report = match event.kind {
-        EventKind::StateTransition { .. } => Report::Status,
-        _ => Report::Event,
-    };
+    let is_status = matches!(event.kind, EventKind::StateTransition { .. });
+    let report = if is_status { Report::Status } else { Report::Event };
     let mut payload = serde_json::to_value(event).unwrap_or_default();
     payload["at"] = json!(at);
     if let Value::Object(payload) = &mut payload {

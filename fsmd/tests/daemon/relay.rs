@@ -73,7 +73,10 @@ impl Site {
 async fn what_happens_arrives_and_a_stop_is_carried_out_answered_and_gone_on_with_after_a_kill() {
     let mut site = Site::start().await;
     let status = site.told("/edge/relay", "Syncing").await;
-    assert_eq!((&status.payload["event"], &status.payload["phase"]), (&json!("state_transition"), &json!("running")));
+    assert_eq!(
+        (&status.payload["event"], &status.payload["phase"]),
+        (&json!("state_transition"), &json!("running"))
+    );
     assert!(status.payload["at"].as_str().unwrap().ends_with('Z'), "{status:?}");
 
     assert_eq!(site.ask("c-1", "stop", json!({"path": "/edge/flow"})).await["outcome"], "success");
@@ -123,7 +126,11 @@ async fn a_config_is_planned_and_applied_and_cannot_look_around_on_this_machine(
     refused("b-1", json!({"fsmd.yaml": "version: 2"}), "version").await;
     refused("b-2", json!({"../fsmd.yaml": "version: 1"}), "no name of a file").await;
     refused("b-3", json!({"fsmd.yaml": "version: 1\nagent: {name: \"${RELAY_TOKEN}\"}"}), "fill it in").await;
-    let elsewhere = config(&site.relay, "1", "bridges:\n  - {for_each: {file: /etc/passwd}, name: \"x-{{ item.root }}\"}\n");
+    let elsewhere = config(
+        &site.relay,
+        "1",
+        "bridges:\n  - {for_each: {file: /etc/passwd}, name: \"x-{{ item.root }}\"}\n",
+    );
     refused("b-4", json!({"fsmd.yaml": elsewhere}), "only files that were sent with it").await;
     let another = config(&site.relay, "1", "").replace("{name: edge}", "{name: press}");
     refused("b-5", json!({"fsmd.yaml": another}), "for another agent").await;

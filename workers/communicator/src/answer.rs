@@ -185,7 +185,8 @@ mod tests {
     // spec: W-5
     #[test]
     fn an_explanation_is_one_short_line_and_secrets_in_it_are_masked() {
-        let long = json!({"error": {"code": "a", "message": format!("x\n{}", "y".repeat(10_000))}}).to_string();
+        let long =
+            json!({"error": {"code": "a", "message": format!("x\n{}", "y".repeat(10_000))}}).to_string();
         let bad = ask(Push, 500, "", &long).expect_err("an error");
         assert!(bad.what.len() < 300 && !bad.what.contains('\n'), "{}", bad.what);
         assert_eq!(scrub("token T0P is not J.W.T", &["T0P", "J.W.T", ""]), "token [secret] is not [secret]");

@@ -86,9 +86,9 @@ impl Client {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(file) = &config.ca_file {
             for certificate in read_pem(file).map_err(network)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| network(format!("a certificate of `{}` can't be used: {error}", file.display())))?;
+                roots.add(certificate).map_err(|error| {
+                    network(format!("a certificate of `{}` can't be used: {error}", file.display()))
+                })?;
             }
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -120,23 +120,29 @@ impl Client {
         let answer = exchange(Operation::Login, proof, request, REQUEST).await?;
         let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (Some(jwt), Some(instance)) = (text("jwt"), text("instance")) else {
-            return Err(RelayError::new(ErrorClass::Server, "a login without `jwt` and `instance` in its answer"));
+            return Err(RelayError::new(
+                ErrorClass::Server,
+                "a login without `jwt` and `instance` in its answer",
+            ));
         };
         Ok(Login { jwt: Jwt(jwt.to_owned()), instance: instance.to_owned() })
     }
 
     pub(crate) async fn pull(&self, proof: Proof<'_>) -> Result<Vec<Value>, RelayError> {
         let wait = proof.config.poll_timeout.get();
-        let request = self.http.get(proof.config.url.route("/v2/instance/pull")).query(&[
-            ("wait", wait.as_secs().to_string()),
-            ("max", proof.config.batch.to_string()),
-        ]);
-        match exchange(Operation::Pull, proof, request, wait + PULL_SLACK).await? {
-            Value::Null => Ok(Vec::new()),
-            mut answer => match answer.get_mut("messages").map(Value::take) {
-                Some(Value::Array(messages)) => Ok(messages),
-                _ => Err(RelayError::new(ErrorClass::Server, "a pull without `messages` in its answer")),
-            },
+        let request = self
+            .http
+            .get(proof.config.url.route("/v2/instance/pull"))
+            .query(&[("wait", wait.as_secs().to_string()), ("max", proof.config.batch.to_string())]);
+        let mut answer = exchange(Operation::Pull, proof, request, wait + PULL_SLACK).await?;
+        if answer.is_null() {
+            return Ok(Vec::new());
+        }
+        match answer.get_mut("messages").map(Value::take) {
+            Some(Value::Array(messages)) => Ok(messages),
+            Some(_) | None => {
+                Err(RelayError::new(ErrorClass::Server, "a pull without `messages` in its answer"))
+            }
         }
     }
 
@@ -146,10 +152,8 @@ impl Client {
         proof: Proof<'_>,
         batch: &[Message],
     ) -> Result<Vec<(String, String)>, RelayError> {
-        let request = self
-            .http
-            .post(proof.config.url.route("/v2/instance/push"))
-            .json(&json!({"messages": batch}));
+        let request =
+            self.http.post(proof.config.url.route("/v2/instance/push")).json(&json!({"messages": batch}));
         let answer = exchange(Operation::Push, proof, request, REQUEST).await?;
         let rejected = answer.get("rejected").and_then(Value::as_array);
         let rejected = rejected.into_iter().flatten().filter_map(|one| {
@@ -180,7 +184,8 @@ async fn exchange(
     let header = |response: &Response, name| {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
-    let (status, content_type) = (response.status().as_u16(), header(&response, CONTENT_TYPE).unwrap_or_default());
+    let (status, content_type) =
+        (response.status().as_u16(), header(&response, CONTENT_TYPE).unwrap_or_default());
     let retry_after =
         header(&response, RETRY_AFTER).and_then(|text| parse_retry_after(&text, SystemTime::now()));
     let mut body = Vec::new();
@@ -190,9 +195,8 @@ async fn exchange(
         }
         body.extend_from_slice(&chunk);
     }
-    judge(operation, &Answer { status, content_type: &content_type, body: &body }).map_err(
-        |Bad { class, what }| RelayError { class, what: proof.scrub(&what), retry_after },
-    )
+    judge(operation, &Answer { status, content_type: &content_type, body: &body })
+        .map_err(|Bad { class, what }| RelayError { class, what: proof.scrub(&what), retry_after })
 }
 
 fn read_pem(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -228,7 +228,13 @@ impl CommunicatorLife {
     }
 
     /// Notes an error. Gives how long to wait.
-    pub(crate) fn failed(&self, operation: Operation, error: &RelayError, now: Moment, pace: Pace) -> Duration {
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        error: &RelayError,
+        now: Moment,
+        pace: Pace,
+    ) -> Duration {
         let mut inner = self.lock();
         let failing = &mut inner.failing[operation as usize];
         let in_a_row = failing.failures.count(error.class);
@@ -262,7 +268,12 @@ impl CommunicatorLife {
     }
 
     /// What is to be seen, for decisions under this config.
-    pub(crate) fn look(&self, config: &CommunicatorConfig, now: Moment, wall_ms: u64) -> CommunicatorObserved {
+    pub(crate) fn look(
+        &self,
+        config: &CommunicatorConfig,
+        now: Moment,
+        wall_ms: u64,
+    ) -> CommunicatorObserved {
         let mut inner = self.lock();
         // A refusal holds for what was refused; a token is read again only while there is one.
         if inner.refused.as_ref().is_some_and(|(_, by)| *by != Credentials::of(config).0) {

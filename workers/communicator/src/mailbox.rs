@@ -152,7 +152,11 @@ impl Mailbox {
                     self.answer(&Message::new(id.clone(), "", "", Value::Null), Err(failure));
                 }
                 let mut boxes = self.lock();
-                self.count_poison(&mut boxes, &Message::new("", "unreadable", "", value.clone()), &error.to_string());
+                self.count_poison(
+                    &mut boxes,
+                    &Message::new("", "unreadable", "", value.clone()),
+                    &error.to_string(),
+                );
                 return Received::Poison;
             }
         };

@@ -88,10 +88,16 @@ mod tests {
     // spec: W-1, W-4
     #[test]
     fn what_is_no_message_says_why_and_keeps_its_id_for_the_answer() {
-        for bad in [json!(null), json!("x"), json!({}), json!({"id": 7}), json!({"id": ""}), json!({"id": "a\nb"})] {
+        for bad in
+            [json!(null), json!("x"), json!({}), json!({"id": 7}), json!({"id": ""}), json!({"id": "a\nb"})]
+        {
             assert_eq!(Message::read(&bad), Err(MessageError::NoId), "{bad}");
         }
-        for bad in [json!({"id": "a"}), json!({"id": "a", "kind": 1}), json!({"id": "a", "kind": "b", "trace_id": 3})] {
+        for bad in [
+            json!({"id": "a"}),
+            json!({"id": "a", "kind": 1}),
+            json!({"id": "a", "kind": "b", "trace_id": 3}),
+        ] {
             let error = Message::read(&bad).expect_err("no message");
             assert!(matches!(&error, MessageError::Malformed { id, .. } if id == "a"), "{error}");
         }

@@ -245,7 +245,10 @@ mod tests {
         assert_eq!(read("retry", of_node), Ok(Command::Retry { path }));
         let files = BTreeMap::from([("fsmd.yaml".to_owned(), "version: 1".to_owned())]);
         assert_eq!(read("plan", json!({"config": "version: 1"})), Ok(Command::Plan { files: files.clone() }));
-        assert_eq!(read("apply", json!({"files": {"fsmd.yaml": "version: 1"}})), Ok(Command::Apply { files }));
+        assert_eq!(
+            read("apply", json!({"files": {"fsmd.yaml": "version: 1"}})),
+            Ok(Command::Apply { files })
+        );
         assert_eq!(read("exec", json!({"task": "x"})), Ok(Command::Exec { request: json!({"task": "x"}) }));
         for name in CommandName::ALL {
             assert_ne!(read(name.as_str(), Value::Null).map_err(|e| e.code), Err("unknown_command"));

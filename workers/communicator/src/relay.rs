@@ -252,7 +252,8 @@ impl Book {
     /// A new session's token: it says when it expires, and nobody checks its signature.
     fn log_in(&mut self, now_seconds: u64) -> String {
         self.logins += 1;
-        let claims = json!({"exp": now_seconds + self.lifetime.as_secs(), "marker": self.marker, "n": self.logins});
+        let claims =
+            json!({"exp": now_seconds + self.lifetime.as_secs(), "marker": self.marker, "n": self.logins});
         let jwt = format!("e30.{}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()), self.marker);
         self.sessions.insert(jwt.clone());
         // A new session has lost what the last one was handed.

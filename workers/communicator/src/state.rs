@@ -1,6 +1,8 @@
 //! When to log in, push, start over and give up: pure.
 
-use fsm_core::{Decision, Moment, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay};
+use fsm_core::{
+    Decision, Moment, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay,
+};
 
 use crate::observed::CommunicatorObserved;
 use crate::worker::{Communicator, CommunicatorAction};
@@ -86,9 +88,10 @@ impl State<Communicator> for CommunicatorState {
             Self::TryingToAuthenticate | Self::Syncing | Self::Degraded if gone => {
                 go(Self::Stopped, "it has hung up")
             }
-            Self::TryingToAuthenticate | Self::Syncing | Self::Degraded => {
-                act(ResetTransport { hang_up: true }, "the relay is not wanted: it hangs up and keeps what is unsent")
-            }
+            Self::TryingToAuthenticate | Self::Syncing | Self::Degraded => act(
+                ResetTransport { hang_up: true },
+                "the relay is not wanted: it hangs up and keeps what is unsent",
+            ),
         }
     }
 }
@@ -152,7 +155,10 @@ fn refusal(seen: &CommunicatorObserved) -> Option<Reason> {
 
 fn trouble(seen: &CommunicatorObserved) -> Option<Reason> {
     if let Some(trouble) = &seen.trouble {
-        return Some(Reason::from(("{} fails: {}", [trouble.operation.as_str().into(), (&trouble.what).into()])));
+        return Some(Reason::from((
+            "{} fails: {}",
+            [trouble.operation.as_str().into(), (&trouble.what).into()],
+        )));
     }
     if seen.pressed_up {
         return Some(Reason::new("backpressure: the buffer of unsent messages is nearly full"));
@@ -166,7 +172,9 @@ fn trouble(seen: &CommunicatorObserved) -> Option<Reason> {
 
 fn waiting(seen: &CommunicatorObserved, after: Moment) -> Reason {
     match &seen.trouble {
-        Some(trouble) => Reason::from(("login fails: {}; again at {}", [(&trouble.what).into(), after.into()])),
+        Some(trouble) => {
+            Reason::from(("login fails: {}; again at {}", [(&trouble.what).into(), after.into()]))
+        }
         None => Reason::from(("the next login is due at {}", after)),
     }
 }

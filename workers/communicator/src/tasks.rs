@@ -52,7 +52,12 @@ impl Teller {
     }
 
     /// Notes an error of a request, with everything that follows from it.
-    pub(crate) fn failed(&self, operation: Operation, session: Option<&Arc<Session>>, error: &RelayError) -> Duration {
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        session: Option<&Arc<Session>>,
+        error: &RelayError,
+    ) -> Duration {
         record::error(self.host.metrics(), operation, error.class);
         let back_off = self.life.failed(operation, error, self.host.now(), self.pace);
         match (error.class, session) {
@@ -69,7 +74,12 @@ impl Teller {
 }
 
 /// Puts what happens into the buffer, as fast as there is room.
-pub(crate) async fn gather(exchange: Arc<dyn Exchange>, path: NodePath, mailbox: Arc<Mailbox>, teller: Teller) {
+pub(crate) async fn gather(
+    exchange: Arc<dyn Exchange>,
+    path: NodePath,
+    mailbox: Arc<Mailbox>,
+    teller: Teller,
+) {
     let mut happenings = exchange.happenings(&path);
     let mut lost = 0;
     loop {
@@ -106,7 +116,9 @@ pub(crate) async fn run(exchange: Arc<dyn Exchange>, mailbox: Arc<Mailbox>, tell
                 let run = AssertUnwindSafe(async { exchange.run(order).await }).catch_unwind();
                 match tokio::time::timeout(COMMAND, run).await {
                     Ok(Ok(result)) => result,
-                    Ok(Err(_panic)) => Err(CommandFailure::new("panic", "the command panicked; see the log of fsmd")),
+                    Ok(Err(_panic)) => {
+                        Err(CommandFailure::new("panic", "the command panicked; see the log of fsmd"))
+                    }
                     Err(_) => Err(CommandFailure::new("timeout", "the command did not end within 5 minutes")),
                 }
             }

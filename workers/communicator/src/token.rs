@@ -132,7 +132,9 @@ mod tests {
     fn what_is_no_jwt_has_no_expiry() {
         let jwt = |claims: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
         assert_eq!(expires_at(&jwt(r#"{"exp": 12.5}"#)), Some(12_500));
-        for bad in ["", "a.b", "a.%%%.c", &jwt("{}"), &jwt(r#"{"exp": "x"}"#), &jwt(r#"{"exp": -1}"#), &jwt("[1]")] {
+        for bad in
+            ["", "a.b", "a.%%%.c", &jwt("{}"), &jwt(r#"{"exp": "x"}"#), &jwt(r#"{"exp": -1}"#), &jwt("[1]")]
+        {
             assert_eq!(expires_at(bad), None, "{bad}");
         }
     }

@@ -142,9 +142,12 @@ impl Worker for Communicator {
         {
             let teller = teller(self, cx.config(), life, cx.host(), cx.pusher());
             let pull = tasks::pull(client, open.mailbox, teller, alive);
-            cx.spawn("pull", open.tracker.track_future(async move {
-                token.run_until_cancelled(pull).await;
-            }));
+            cx.spawn(
+                "pull",
+                open.tracker.track_future(async move {
+                    token.run_until_cancelled(pull).await;
+                }),
+            );
         }
         for (task, text) in cx.task_panics() {
             tracing::error!(task, %text, "a task of the communicator panicked");
@@ -155,7 +158,11 @@ impl Worker for Communicator {
         Ok(seen)
     }
 
-    async fn execute(&self, action: CommunicatorAction, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+    async fn execute(
+        &self,
+        action: CommunicatorAction,
+        cx: ActionContext<'_, Self>,
+    ) -> Result<(), ActionError> {
         let work = async {
             match action {
                 CommunicatorAction::Authenticate => authenticate(self, &cx).await,
@@ -164,7 +171,7 @@ impl Worker for Communicator {
                 CommunicatorAction::ResetTransport { hang_up: true } => hang_up(&cx).await,
             }
         };
-        // Told to end, a request is dropped where it is, as it may be anywhere: nobody waits for a relay that is slow.
+        // Cancel-safe: told to end, a request is dropped where it is, as it may be anywhere; nobody waits for a slow relay.
         tokio::select! {
             result = work => result,
             () = cx.cancelled() => Err(ActionError::transient("it was told to end")),
@@ -196,7 +203,10 @@ fn failure(operation: Operation, error: &RelayError, wait: Duration) -> ActionEr
 
 /// Idempotent: looks first whether there is a session already (GET before POST). A login that was cut off is made again; the
 /// relay gives another token for the same instance.
-async fn authenticate(worker: &Communicator, cx: &ActionContext<'_, Communicator>) -> Result<(), ActionError> {
+async fn authenticate(
+    worker: &Communicator,
+    cx: &ActionContext<'_, Communicator>,
+) -> Result<(), ActionError> {
     let (life, config) = (cx.handle(), cx.config());
     let teller = teller(worker, config, life, cx.host(), cx.pusher());
     open(worker, cx, &teller).await?;
@@ -266,7 +276,8 @@ async fn connect(cx: &ActionContext<'_, Communicator>) -> Result<Arc<Client>, Re
 async fn make_client(config: &Arc<CommunicatorConfig>) -> Result<Arc<Client>, RelayError> {
     let config = Arc::clone(config);
     let made = tasks::blocking(move || Client::try_new(&config)).await;
-    made.unwrap_or_else(|| Err(RelayError::new(ErrorClass::Network, "the connections can't be set up"))).map(Arc::new)
+    made.unwrap_or_else(|| Err(RelayError::new(ErrorClass::Network, "the connections can't be set up")))
+        .map(Arc::new)
 }
 
 /// Opens the buffers, with what was kept, and starts what fills and empties them. Open ones are left alone.
@@ -287,7 +298,9 @@ async fn open(
     let (reader, wall_ms) = (Arc::clone(&journal), cx.wall_ms());
     let kept = match tasks::blocking(move || reader.load(wall_ms)).await {
         Some(Ok(kept)) => kept,
-        Some(Err(error)) => return Err(ActionError::transient("what was unsent can't be read").with_source(error)),
+        Some(Err(error)) => {
+            return Err(ActionError::transient("what was unsent can't be read").with_source(error));
+        }
         None => return Err(ActionError::transient("reading what was unsent panicked")),
     };
     let name = format!("{wall_ms:x}-{}", cx.identity().node.incarnation());

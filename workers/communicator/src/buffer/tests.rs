@@ -76,7 +76,7 @@ fn a_poison_message_is_found_by_halving_and_the_others_arrive_in_order() {
                 outbox.sent(&ids(&batch));
             }
         }
-        assert_eq!(aside, [bad.clone()]);
+        assert_eq!(aside, [bad.as_str()]);
         let expected: Vec<_> = (0..50).map(|n| format!("m-{n}")).filter(|id| *id != bad).collect();
         assert_eq!(arrived, expected);
         assert!(requests <= 16, "{requests} requests for poison at {poison}");

@@ -9,7 +9,8 @@ fn read(more: &str) -> Result<CommunicatorConfig, String> {
 
 #[track_caller]
 fn check_refused(json: &str, expected: &str) {
-    let error = serde_json::from_str::<CommunicatorConfig>(json).expect_err("a bad config was taken").to_string();
+    let error =
+        serde_json::from_str::<CommunicatorConfig>(json).expect_err("a bad config was taken").to_string();
     assert!(error.contains(expected), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
 }

@@ -58,7 +58,8 @@ async fn answer(
         None => fine.await,
         Some(Fault::Status(status, code)) => error(*status, code, "on purpose"),
         Some(Fault::RetryAfter(status, after)) => {
-            ([(header::RETRY_AFTER, after.clone())], error(*status, "slow_down", "on purpose")).into_response()
+            ([(header::RETRY_AFTER, after.clone())], error(*status, "slow_down", "on purpose"))
+                .into_response()
         }
         Some(Fault::Page(status)) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);

@@ -124,7 +124,11 @@ fn a_session_that_is_over_is_asked_for_again() {
         case(over()).next(state).moves_to(TryingToAuthenticate).because("over");
         let mut other = config();
         other.url = "https://other.example.com".parse().expect("a good URL");
-        Case::<Communicator>::new(other).observed(on()).next(state).moves_to(TryingToAuthenticate).because("config");
+        Case::<Communicator>::new(other)
+            .observed(on())
+            .next(state)
+            .moves_to(TryingToAuthenticate)
+            .because("config");
     }
 }
 
@@ -165,7 +169,13 @@ fn a_stop_hangs_up_and_a_blind_one_believes_the_action() {
 #[test]
 fn figures_decide_nothing() {
     let seen = CommunicatorObserved { unsent: 3, waiting: 1, set_aside: 1, lost: 1, ..on() };
-    assert!(seen.same_for_decisions(&CommunicatorObserved { unsent: 400, waiting: 0, set_aside: 9, lost: 7, ..on() }));
+    assert!(seen.same_for_decisions(&CommunicatorObserved {
+        unsent: 400,
+        waiting: 0,
+        set_aside: 9,
+        lost: 7,
+        ..on()
+    }));
     assert!(!seen.same_for_decisions(&on()), "there is something to push");
     assert!(!failing().same_for_decisions(&on()));
 }

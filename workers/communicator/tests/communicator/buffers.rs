@@ -33,8 +33,11 @@ async fn more_commands_than_there_is_room_for_are_all_carried_out_once() {
     for n in 0..400 {
         rig.relay.send(&Message::new(format!("c-{n}"), "start", "", json!({"path": format!("/n{n}")})));
     }
-    soon("all receipts", rig.relay.until(|book| (0..400).all(|n| book.receipts(&format!("c-{n}")).count() > 0)))
-        .await;
+    soon(
+        "all receipts",
+        rig.relay.until(|book| (0..400).all(|n| book.receipts(&format!("c-{n}")).count() > 0)),
+    )
+    .await;
     let mut orders: Vec<_> = rig.world.orders().iter().map(|order| format!("{order:?}")).collect();
     assert_eq!(orders.len(), 400);
     orders.dedup();

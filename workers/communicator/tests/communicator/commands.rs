@@ -17,7 +17,11 @@ async fn a_command_is_carried_out_under_the_role_and_answered_with_its_trace() {
         assert_eq!(orders[0].command, Command::Stop { path: path("/edge/press") });
         assert_eq!((orders[0].who.as_str(), orders[0].role), ("relay:instance-1", Role::Admin));
     }
-    rig.world.answers.lock().unwrap().push_back(Err(CommandFailure::new("no_such_node", "there is no node /x")));
+    rig.world
+        .answers
+        .lock()
+        .unwrap()
+        .push_back(Err(CommandFailure::new("no_such_node", "there is no node /x")));
     let receipt = rig.ask("c-2", "retry", json!({"path": "/x"})).await;
     assert_eq!(receipt.payload["outcome"], "failure");
     assert_eq!(receipt.payload["error"], json!({"code": "no_such_node", "message": "there is no node /x"}));
@@ -28,10 +32,9 @@ async fn a_command_is_carried_out_under_the_role_and_answered_with_its_trace() {
 #[tokio::test]
 async fn what_the_config_does_not_allow_is_refused_and_not_carried_out() {
     let rig = Rig::start(json!({"role": "operate", "commands": ["stop", "apply"]})).await;
-    for (id, kind, payload) in [
-        ("a", "apply", json!({"config": "version: 1"})),
-        ("b", "start", json!({"path": "/edge"})),
-    ] {
+    for (id, kind, payload) in
+        [("a", "apply", json!({"config": "version: 1"})), ("b", "start", json!({"path": "/edge"}))]
+    {
         let receipt = rig.ask(id, kind, payload).await;
         assert_eq!(receipt.payload["error"]["code"], "forbidden", "{receipt:?}");
     }

@@ -20,7 +20,8 @@ struct Site {
 
 async fn site() -> (Bench, Site) {
     let (relay, world) = (Arc::new(relay().await), Arc::<World>::default());
-    let worker = Communicator::new(Arc::<World>::clone(&world), Arc::<MemoryStore>::default()).with_pace(QUICK);
+    let worker =
+        Communicator::new(Arc::<World>::clone(&world), Arc::<MemoryStore>::default()).with_pace(QUICK);
     let config = serde_json::from_value(config(&relay, json!({}))).unwrap();
     (Workbench::new(worker, config), Site { relay, world })
 }
@@ -54,7 +55,8 @@ async fn session(bench: &Bench) -> (bool, bool, usize) {
 // spec: A-11, K-7, W-1
 #[tokio::test]
 async fn logging_in_leaves_one_session() {
-    let passed = verify_action_idempotency(bench, CommunicatorAction::Authenticate, 3, session).await.unwrap();
+    let passed =
+        verify_action_idempotency(bench, CommunicatorAction::Authenticate, 3, session).await.unwrap();
     assert!(passed.cuts > 1, "it waits for the store and for the relay: {passed:?}");
 }
 
@@ -96,8 +98,9 @@ async fn new_connections_keep_the_session() {
         let seen = bench.collect().await.unwrap();
         (seen.session, seen.reset_due, seen.unsent)
     };
-    let action = CommunicatorAction::ResetTransport { hang_up: false };
-    verify_action_idempotency(fresh, action, 3, check).await.unwrap();
+    verify_action_idempotency(fresh, CommunicatorAction::ResetTransport { hang_up: false }, 3, check)
+        .await
+        .unwrap();
 }
 
 // spec: A-11, K-7, A-10
@@ -107,10 +110,11 @@ async fn hanging_up_leaves_nothing_that_runs() {
         let (bench, site) = busy().await;
         bench.keeping(site.relay)
     };
-    let action = CommunicatorAction::ResetTransport { hang_up: true };
-    let passed = verify_action_idempotency(fresh, action, 3, async |bench: &Bench| {
+    let check = async |bench: &Bench| {
         let seen = bench.collect().await.unwrap();
         (seen.session, seen.alive, seen.unsent)
-    });
-    passed.await.unwrap();
+    };
+    verify_action_idempotency(fresh, CommunicatorAction::ResetTransport { hang_up: true }, 3, check)
+        .await
+        .unwrap();
 }

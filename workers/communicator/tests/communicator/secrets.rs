@@ -83,11 +83,15 @@ async fn no_token_is_anywhere_after_a_life_with_every_kind_of_failure() {
         told.push_str(&describe(&event));
     }
     check_clean("the events", &told);
-    assert!(told.contains("authenticate") && told.contains("[secret]"), "the echo was there, and masked: {told}");
+    assert!(
+        told.contains("authenticate") && told.contains("[secret]"),
+        "the echo was there, and masked: {told}"
+    );
     check_clean("the node", &seen);
     let metrics = prometheus::TextEncoder::new().encode_to_string(&rig.registry.gather()).unwrap();
     check_clean("the metrics", &metrics);
-    let Ok(Changes::Page { records, .. }) = rig.store.changes_since(SyncId::ZERO, &Filter::default(), 1_000_000)
+    let Ok(Changes::Page { records, .. }) =
+        rig.store.changes_since(SyncId::ZERO, &Filter::default(), 1_000_000)
     else {
         panic!("the history is all there")
     };

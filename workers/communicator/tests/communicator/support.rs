@@ -137,7 +137,8 @@ impl Rig {
 
     /// Gives the communicator its config.
     pub(crate) async fn apply(&self, more: Value) {
-        let spec = ChildSpec::try_new("relay", "communicator").unwrap().with_config(config(&self.relay, more));
+        let spec =
+            ChildSpec::try_new("relay", "communicator").unwrap().with_config(config(&self.relay, more));
         self.tree.apply(spec, Vars::new()).await.unwrap();
     }
 

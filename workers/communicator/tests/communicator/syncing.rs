@@ -24,7 +24,11 @@ async fn it_logs_in_and_what_happens_goes_up_in_order_while_a_pull_is_open() {
         let status: Vec<_> = book.received.iter().filter(|message| message.kind == "status").collect();
         assert_eq!((status.len(), status[0].trace_id.as_str()), (1, "t-7"));
         assert_eq!(status[0].payload, json!({"n": 7}));
-        assert_eq!(book.answered(Operation::Pull, 200), 0, "the first pull is open for 30 s, and delayed nothing");
+        assert_eq!(
+            book.answered(Operation::Pull, 200),
+            0,
+            "the first pull is open for 30 s, and delayed nothing"
+        );
     });
     soon("all told", async {
         while rig.metric("messages_up_total", &[]) < 121.0 {
