@@ -230,10 +230,10 @@ pub enum ConfigError {
     },
 }
 
-// tidy: allow(words): the relay's own word, as in its routes; it knows no nodes
 /// Which instance the relay knows this one as.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
+// tidy: allow(words): the relay's own word, as in its routes; it knows no nodes
 pub struct InstanceId(#[schemars(length(min = 1, max = 128))] String);
 
 impl InstanceId {
