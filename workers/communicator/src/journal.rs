@@ -114,6 +114,10 @@ impl Journal {
         self.dirty.notified().await;
     }
 
+    pub(crate) fn has_pending(&self) -> bool {
+        !lock(&self.pending).is_empty()
+    }
+
     /// Why the last write failed, if it did.
     pub(crate) fn error(&self) -> Option<Arc<str>> {
         lock(&self.error).clone()

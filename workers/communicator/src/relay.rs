@@ -61,6 +61,9 @@ pub struct Book {
     pub duplicates: usize,
     /// Requests, with the status that was answered; 0 where the connection was broken.
     pub requests: Vec<(Operation, u16)>,
+    /// Requests for anything else, by their URL.
+    pub strays: Vec<String>,
+    begun: Vec<Operation>,
     commands: BTreeMap<String, Waiting>,
     order: VecDeque<String>,
     known: HashSet<String>,
@@ -143,6 +146,8 @@ impl Relay {
             received: Vec::new(),
             duplicates: 0,
             requests: Vec::new(),
+            strays: Vec::new(),
+            begun: Vec::new(),
             commands: BTreeMap::new(),
             order: VecDeque::new(),
             known: HashSet::new(),
@@ -241,6 +246,12 @@ impl Book {
     #[must_use]
     pub fn answered(&self, operation: Operation, status: u16) -> usize {
         self.requests.iter().filter(|request| **request == (operation, status)).count()
+    }
+
+    /// How many requests of an operation were begun, answered or not.
+    #[must_use]
+    pub fn begun(&self, operation: Operation) -> usize {
+        self.begun.iter().filter(|begun| **begun == operation).count()
     }
 
     fn hand_out_again(&mut self) {

@@ -68,6 +68,8 @@ impl Communicator {
 
     fn journal(&self, path: &NodePath) -> Arc<Journal> {
         let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody uses and that have nothing to write would come back from the store as they are.
+        journals.retain(|_, journal| Arc::strong_count(journal) > 1 || journal.has_pending());
         let made = journals
             .entry(path.clone())
             .or_insert_with(|| Arc::new(Journal::new(Arc::clone(&self.store), path)));

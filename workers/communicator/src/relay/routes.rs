@@ -21,6 +21,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v2/instance/login", post(login))
         .route("/v2/instance/pull", get(pull))
         .route("/v2/instance/push", post(push))
+        .fallback(stray)
         .with_state(shared)
 }
 
@@ -47,10 +48,11 @@ async fn answer(
     headers: &HeaderMap,
     fine: impl Future<Output = Response>,
 ) -> Response {
-    let (fault, slow) = {
-        let mut book = shared.lock();
-        (book.faults.get_mut(operation.as_str()).and_then(std::collections::VecDeque::pop_front), book.slow)
-    };
+    let (fault, slow) = shared.change(|book| {
+        book.begun.push(operation);
+        let fault = book.faults.get_mut(operation.as_str()).and_then(std::collections::VecDeque::pop_front);
+        (fault, book.slow)
+    });
     if !slow.is_zero() {
         tokio::time::sleep(slow).await;
     }
@@ -78,6 +80,11 @@ async fn answer(
     };
     shared.change(|book| book.requests.push((operation, status)));
     response
+}
+
+async fn stray(State(shared): State<Arc<Shared>>, uri: axum::http::Uri) -> Response {
+    shared.change(|book| book.strays.push(uri.to_string()));
+    error(404, "no_route", "there are login, pull and push")
 }
 
 async fn login(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod buffers;
+mod cancel;
 mod commands;
 mod faults;
 mod idempotent;
@@ -10,3 +11,4 @@ mod refusals;
 mod secrets;
 mod support;
 mod syncing;
+mod ways;
