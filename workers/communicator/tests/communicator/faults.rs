@@ -131,3 +131,19 @@ async fn what_the_relay_cannot_use_is_set_aside_and_the_others_arrive() {
     assert!(kept[0].contains("status 422 bad_message"), "{kept:?}");
     rig.shutdown().await;
 }
+
+// spec: W-1, W-3
+#[tokio::test]
+async fn a_pull_that_is_to_wait_waits_and_pushes_go_on() {
+    let relay = relay().await;
+    // Half a minute at this pace: longer than everything below.
+    relay.fail(Pull, [Fault::RetryAfter(503, "3000".into())]);
+    let rig = Rig::with(relay, std::sync::Arc::default(), json!({})).await;
+    rig.observed("a failed pull", |seen| seen["trouble"]["operation"] == "pull").await;
+    for n in 0..10 {
+        rig.happens(n..n + 1).await;
+        assert_eq!(rig.arrived(n + 1).await.len(), n + 1);
+    }
+    assert_eq!(rig.relay.book(|book| book.begun(Pull)), 1);
+    rig.shutdown().await;
+}
