@@ -82,3 +82,18 @@ fn only_other_buffers_need_a_restart() {
     assert!(restarts(r#", "buffer": {"down": 500}"#));
     assert!(!restarts(r#", "push_interval": "2s", "role": "read", "instance": "a", "batch": 7"#));
 }
+
+// spec: W-1
+#[test]
+fn the_page_of_the_protocol_knows_every_field_command_and_error() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/relay.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let schema = schemars::schema_for!(CommunicatorConfig);
+    let fields = schema.get("properties").and_then(|fields| fields.as_object()).expect("it has fields");
+    let commands = CommandName::ALL.into_iter().map(CommandName::as_str);
+    let classes = crate::ErrorClass::ALL.into_iter().map(crate::ErrorClass::as_str);
+    let words = fields.keys().cloned().chain(commands.chain(classes).map(str::to_owned));
+    for word in words {
+        assert!(page.contains(&format!("`{word}`")), "docs/relay.md lacks `{word}`");
+    }
+}
