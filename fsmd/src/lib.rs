@@ -7,6 +7,7 @@ pub mod kinds;
 pub mod config;
 
 pub mod http;
+mod relay;
 pub mod run;
 
 pub mod client;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
 use fsm_templating::Diagnostic;
+use fsm_worker_communicator::{Communicator, Exchange};
 use fsm_worker_persistence::Persistence;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::Failure;
 use crate::config::{self, Loaded};
+use crate::relay::Port;
 use crate::{http, kinds};
 use reload::Reload;
 use signals::{Signal, Signals};
@@ -66,12 +68,17 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
         .map_err(|error| Failure::of(&error))?;
     let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
     let store = persistence.store();
-    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence)
+    let port = Arc::new(Port::default());
+    let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
+    let communicator = Communicator::new(exchange, Arc::clone(&store));
+    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence, communicator)
         .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
     let within = loaded.supervision.shutdown_timeout.get();
     let api = http::Api::new(tree.clone(), metrics);
+    let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
+    port.bind(tree.clone(), api.clone(), checking);
     api.wants(http::Wanted::of(&loaded.rendered));
     banner::show(path, address, &loaded);
     logging::report(&loaded.warnings, loaded.telemetry.log);
@@ -86,6 +93,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     api.stops();
     tracing::info!(?within, "stopping; a second signal forces it");
     let report = stop(&tree, within, &mut signals).await?;
+    port.unbind();
     drop(ended);
     // A client that doesn't take its answer doesn't hold the end up.
     let _ = tokio::time::timeout(std::time::Duration::from_millis(200), tasks.join_next()).await;

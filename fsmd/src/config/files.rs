@@ -56,7 +56,7 @@ fn read_file(path: &Path, inputs: &mut Inputs) -> Result<Node, Diagnostics> {
     Node::parse(&path.display().to_string(), &text).map_err(|error| (*error).into())
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostics {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostics {
     let message = format!("the file `{}` can't be read: {error}", path.display());
     let help = if error.kind() == std::io::ErrorKind::NotFound {
         "is the path right? it is relative to the folder this command runs in"

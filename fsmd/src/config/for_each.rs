@@ -30,6 +30,8 @@ fn rows(for_each: &Node, base: &Path, inputs: &mut Inputs) -> Result<Option<Vec<
     let path = base.join(file);
     let rows = match inputs.read(&path) {
         Ok(text) => parse_rows(&path.display().to_string(), &text),
+        // It may not be read in another way.
+        Err(error) if inputs.is_enclosed() => Err(super::files::unreadable(&path, &error)),
         // Says why it can't be read.
         Err(_) => read_file(&path),
     };

@@ -21,16 +21,36 @@ pub struct Inputs {
     files: BTreeMap<PathBuf, Seen>,
     /// The folder whose list of files counts, if the config is one.
     folder: Option<PathBuf>,
+    /// Nothing outside of this folder is read.
+    enclosed_in: Option<PathBuf>,
     under_way: UnderWay,
 }
 
 impl Inputs {
+    /// Inputs of a config that somebody else wrote: it may name no file outside of this folder.
+    pub(crate) fn enclosed_in(folder: &Path) -> Self {
+        // One that isn't there encloses nothing.
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        Self { enclosed_in: Some(folder), ..Self::default() }
+    }
+
     /// Reads a file and remembers what was in it.
     pub(crate) fn read(&mut self, path: &Path) -> std::io::Result<String> {
+        if let Some(folder) = &self.enclosed_in
+            && !path.canonicalize().is_ok_and(|path| path.starts_with(folder))
+        {
+            let what = "a config that was sent may name only files that were sent with it";
+            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
+        }
         let _guard = self.under_way.begin(path);
         let (seen, text) = Seen::read(path, SystemTime::now());
         self.files.insert(path.to_path_buf(), seen);
         text
+    }
+
+    /// Whether files outside of one folder are not read.
+    pub(super) const fn is_enclosed(&self) -> bool {
+        self.enclosed_in.is_some()
     }
 
     /// Whether it is a folder; the first question to the file system, and so the first that may hang.
@@ -57,7 +77,8 @@ impl Inputs {
 
     fn at(&self, time: SystemTime) -> Self {
         let under_way = self.under_way.clone();
-        let mut now = Self { files: BTreeMap::new(), folder: self.folder.clone(), under_way };
+        let (folder, enclosed_in) = (self.folder.clone(), self.enclosed_in.clone());
+        let mut now = Self { files: BTreeMap::new(), folder, enclosed_in, under_way };
         let listed = self.folder.as_deref().and_then(|folder| {
             let _guard = self.under_way.begin(folder);
             list(folder).ok()

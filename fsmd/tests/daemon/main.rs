@@ -6,6 +6,7 @@ mod ending;
 mod proof;
 mod quickstart;
 mod ready;
+mod relay;
 mod reload;
 mod rig;
 mod verbs;

@@ -130,19 +130,25 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Runs a config; ready when its banner told where it listens.
     pub(crate) async fn start(config: &Path) -> Self {
-        Self::begin(config, true).await
+        Self::begin(config, true, (&[], "info")).await
+    }
+
+    /// The same in an environment of this program's, logging everything.
+    pub(crate) async fn start_in(config: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::begin(config, true, (environment, "trace")).await
     }
 
     /// The same with a standard output that nobody reads.
     pub(crate) async fn start_unread(config: &Path) -> Self {
-        Self::begin(config, false).await
+        Self::begin(config, false, (&[], "info")).await
     }
 
-    async fn begin(config: &Path, read: bool) -> Self {
+    async fn begin(config: &Path, read: bool, (environment, log): (&[(&str, &str)], &str)) -> Self {
         let mut child = fsmd()
+            .envs(environment.iter().copied())
             .arg("run")
             .arg(config)
-            .args(["--log", "info"])
+            .args(["--log", log])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
