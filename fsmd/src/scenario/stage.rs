@@ -12,6 +12,7 @@ use fsm_supervisor::{
 };
 use fsm_testkit::Transcript;
 use fsm_testkit::workers::{Script, Scripted, World};
+use fsm_worker_communicator::Communicator;
 use fsm_worker_persistence::Persistence;
 use futures::FutureExt;
 use tokio::time::{Instant, timeout};
@@ -53,7 +54,7 @@ impl Stage {
         let world = World::new();
         let store = Arc::new(Switch::default());
         let persistence = Persistence::new(Arc::clone(&store) as Arc<dyn fsm_store::Store>);
-        let mut registry = kinds::registry("scenario", None, persistence)?;
+        let mut registry = kinds::registry("scenario", None, persistence, Communicator::for_checking())?;
         registry.register(Scripted::new(&world))?;
         let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
         let mut config = DriverConfig::default();

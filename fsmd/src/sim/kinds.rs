@@ -12,6 +12,10 @@ use fsm_worker_bridge::connection::{
 };
 use fsm_worker_bridge::group::Group;
 use fsm_worker_broker::{BrokerAction, BrokerConfig, BrokerObserved, MqttBroker};
+use fsm_worker_communicator::{
+    Communicator, CommunicatorAction, CommunicatorConfig, CommunicatorObserved, ErrorClass, Operation,
+    Trouble as RelayTrouble,
+};
 use fsm_worker_dataflow::config::FlowConfig;
 use fsm_worker_dataflow::{Dataflow, FlowAction, FlowObserved, Health, Trouble as FlowTrouble};
 use fsm_worker_examples::child::{Child, ChildAction, ChildConfig, ChildObserved};
@@ -51,7 +55,8 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Failing, _>(StandIn::new(world))?
         .register_io::<Slow, _>(StandIn::new(world))?
         .register_io::<Panicking, _>(StandIn::new(world))?
-        .register_io::<Persistence, _>(StandIn::new(world))?;
+        .register_io::<Persistence, _>(StandIn::new(world))?
+        .register_io::<Communicator, _>(StandIn::new(world))?;
     Ok(registry)
 }
 
@@ -266,6 +271,34 @@ impl Simulated for Persistence {
         match action {
             PersistenceAction::Compact => Effect::Start,
             PersistenceAction::Maintain => Effect::Ask,
+        }
+    }
+}
+
+impl Simulated for Communicator {
+    fn seen(_config: &Arc<CommunicatorConfig>, sight: Sight<CommunicatorConfig>) -> CommunicatorObserved {
+        let mut seen = CommunicatorObserved::default();
+        let is_up = is_up(&sight);
+        (seen.alive, seen.session) = (is_up, is_up);
+        let class = match sight.trouble {
+            Some(Trouble::Away) => Some(ErrorClass::Network),
+            Some(Trouble::Ill) => Some(ErrorClass::Server),
+            Some(Trouble::Silent) => Some(ErrorClass::ProxyPage),
+            Some(Trouble::Slow) | None => None,
+        };
+        seen.trouble =
+            class.map(|class| RelayTrouble::new(Operation::Pull, class, "simulated: no good answer"));
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &CommunicatorAction) -> Effect {
+        match action {
+            CommunicatorAction::Authenticate => Effect::Start,
+            CommunicatorAction::SyncPush | CommunicatorAction::ResetTransport { hang_up: false } => {
+                Effect::Ask
+            }
+            CommunicatorAction::ResetTransport { hang_up: true } => Effect::Stop,
         }
     }
 }

@@ -49,6 +49,13 @@ pub struct Trouble {
     pub what: Arc<str>,
 }
 
+impl Trouble {
+    /// The first failure of an operation.
+    pub fn new(operation: Operation, class: ErrorClass, what: impl Into<Arc<str>>) -> Self {
+        Self { operation, class, in_a_row: 1, what: what.into() }
+    }
+}
+
 /// The relay does not want this token, or this instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
