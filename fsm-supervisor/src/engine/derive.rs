@@ -1,6 +1,6 @@
 //! A node's desired state: derived when an input changed, kept when it can't be.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use crate::event::EventKind;
 struct Renders<'a> {
     stopwatch: &'a dyn Stopwatch,
     seen: RefCell<Vec<(Duration, Option<DeriveErrorKind>)>>,
-    count: Cell<u32>,
 }
 
 impl RenderObserver for Renders<'_> {
@@ -27,7 +26,6 @@ impl RenderObserver for Renders<'_> {
         Duration::from_nanos(self.stopwatch.nanos())
     }
     fn rendered(&self, took: Duration, error: Option<DeriveErrorKind>) {
-        self.count.set(self.count.get() + 1);
         self.seen.borrow_mut().push((took, error));
     }
 }
@@ -49,7 +47,7 @@ impl Engine {
         };
         let kind = &self.kinds[self.arena.hot(index).kind as usize];
         let previous = cold.supervisor.as_ref().map(|s| &s.specs);
-        let renders = Renders { stopwatch, seen: RefCell::default(), count: Cell::new(0) };
+        let renders = Renders { stopwatch, seen: RefCell::default() };
         let context = DeriveContext::new(&variables, previous, &renders);
         let result = catch_unwind(AssertUnwindSafe(|| {
             let desired = kind.derive(&config, &variables, &context)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fsm_core::{ActionId, ActionReport, Moment, Outcome};
-use fsm_supervisor::{Command, CommandError, Input};
+use fsm_supervisor::{Command, CommandError, EventKind, Input};
 use serde_json::json;
 
 use crate::group::{group, unit};
@@ -74,6 +74,31 @@ fn an_observation_is_collected_as_soon_as_an_action_ends() {
     rig.until("its end", |rig| rig.node("/r/a").acting.is_none());
     rig.tick();
     assert_eq!(rig.collections("/r/a").last(), Some(&rig.now));
+}
+
+// spec: A-4, A-8 (what a decision sees of the tries before it)
+#[test]
+fn a_state_sees_how_often_it_tried_and_until_when_it_has_to_wait() {
+    let mut rig = Rig::counting(&one());
+    world::thing("/r/a", |thing| thing.act = Act::Fails);
+    for failures in 1..=4 {
+        rig.until("another failure", |rig| {
+            let ended = rig.happened("/r/a", |e| matches!(e, EventKind::ActionEnded { .. }));
+            ended == failures as usize && world::tries("/r/a").1 == failures
+        });
+        let (attempts, failed, wait) = world::tries("/r/a");
+        assert_eq!((attempts, failed), (failures, failures));
+        let wait = wait.expect("a moment to wait for").since(rig.now).as_secs_f64();
+        let wanted = 2_f64.powi(failures as i32 - 1);
+        assert!((wanted * 0.79..=wanted * 1.21).contains(&wait), "after failure {failures}: {wait} s");
+    }
+    world::thing("/r/a", |thing| thing.act = Act::Pretends);
+    rig.until("a success", |_| world::tries("/r/a").1 == 0);
+    assert_eq!(world::tries("/r/a").0, 5, "attempts count on");
+    world::thing("/r/a", |thing| thing.act = Act::Works);
+    rig.until("another state", |rig| rig.state("/r/a") == "Running");
+    rig.run(secs(2));
+    assert_eq!(world::tries("/r/a"), (0, 0, None), "another state begins anew");
 }
 
 // spec: A-6 (design §4: one state acts once per interval, counted from its start)

@@ -25,6 +25,29 @@ fn when_nothing_changed_nothing_is_evaluated_whatever_time_passes() {
     assert!(rig.events.is_empty() && rig.changes.is_empty());
 }
 
+// design §4 (also of the first state)
+#[test]
+fn one_that_begins_in_a_passive_state_is_not_asked_again_for_equal_observations() {
+    let mut rig = Rig::counting(&group("r", vec![unit("a").config(json!({"running_at_first": true}))]));
+    world::thing("/r/a", |thing| thing.running = true);
+    rig.until("it runs", |rig| rig.state("/r/a") == "Running" && world::times("/r/a", "next") > 0);
+    let asked = world::times("/r/a", "next");
+    rig.run(secs(30));
+    assert_eq!(world::times("/r/a", "next"), asked);
+}
+
+// spec: S-17 (its creation is told as time on the wall)
+#[test]
+fn a_node_knows_when_its_path_was_first_there() {
+    let mut rig = Rig::counting(&group("r", vec![unit("a")]));
+    rig.run(secs(90));
+    let at = rig.now.as_nanos() / 1_000_000;
+    rig.declare(&group("r", vec![unit("a"), unit("b")]));
+    rig.run(secs(1));
+    assert_eq!(world::variables("/r/a").internal.created_at, 1_700_000_000_000);
+    assert_eq!(world::variables("/r/b").internal.created_at, 1_700_000_000_000 + at);
+}
+
 // spec: S-4
 #[test]
 fn a_slow_tick_is_counted_and_its_slowest_node_is_named() {

@@ -224,6 +224,7 @@ impl State<Unit> for UnitState {
         if world::lies(s.whoami().path().as_str()) {
             return stay("a lie");
         }
+        world::tried(s.whoami().path().as_str(), s.attempts(), s.consecutive_failures(), s.retry_after());
         let (seen, config) = (s.observed(), s.config());
         let deployed = seen.running && seen.value == config.value;
         match self {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use fsm_core::VariableBundle;
+use fsm_core::{Moment, VariableBundle};
 use serde::{Deserialize, Serialize};
 
 /// What an observation tells the worker to do.
@@ -113,6 +113,8 @@ struct World {
     /// What pure methods took in all.
     worked: Duration,
     liar: Option<String>,
+    /// By path, what the last `next` saw of its tries: actions in this state, failures in a row, and until when to wait.
+    tries: BTreeMap<String, (u32, u32, Option<Moment>)>,
     /// What can't be reached.
     cut: BTreeSet<String>,
 }
@@ -209,6 +211,16 @@ pub(crate) fn stop_saw(path: &str, observation: bool) {
 /// Whether the last `stop` of a path was shown an observation; none when it was never asked.
 pub(crate) fn did_stop_see(path: &str) -> Option<bool> {
     with(|world| world.stop_saw.get(path).copied())
+}
+
+/// Remembers what `next` saw of its tries.
+pub(crate) fn tried(path: &str, attempts: u32, failures: u32, wait: Option<Moment>) {
+    with(|world| world.tries.insert(path.into(), (attempts, failures, wait)));
+}
+
+/// What the last `next` of a path saw of its tries.
+pub(crate) fn tries(path: &str) -> (u32, u32, Option<Moment>) {
+    with(|world| world.tries.get(path).copied().unwrap_or_default())
 }
 
 /// From now on this can't be reached, or can be again.
