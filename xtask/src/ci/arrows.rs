@@ -17,6 +17,8 @@ fn allowed(folder: &str) -> Option<&'static [&'static str]> {
         "fsm-core" | "xtask/bench-support" => &[],
         "fsm-templating" | "fsm-metrics" | "fsm-store" => CORE,
         "fsm-executor" => &["fsm-core", "fsm-metrics"],
+        // The sources of the executor, again.
+        "fsm-executor/interleavings" => CORE,
         "fsm-supervisor" => ENGINE,
         "fsm-testkit" => &["fsm-core", "fsm-executor", "fsm-metrics", "fsm-store", "fsm-supervisor"],
         "xtask" => &["bench-support", "fsm-core", "fsm-metrics"],
