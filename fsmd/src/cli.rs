@@ -135,7 +135,19 @@ enum Verb {
         #[command(flatten)]
         ask: Ask,
     },
-    /// Play the built-in scenarios: small stories about a tree, under virtual time, that show what can be relied on.
+    /// Tell before what something would do to the running tree: with --shutdown, how long its stop may take.
+    #[command(after_help = "Example:\n  fsmd plan --shutdown\n\n\
+        Nodes that wait for each other to stop make a chain. Shown is the longest one, if each of its nodes takes all the\n\
+        time that it may, beside the time that a shutdown has before it forces.\n\
+        Exit codes: 0 it was told, 1 no daemon answers, 64 wrong usage.")]
+    Plan {
+        /// The longest chain of stops, and whether the deadline of a shutdown is long enough for it.
+        #[arg(long)]
+        shutdown: bool,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Play the built-in scenarios: small stories about a tree, mostly under virtual time, that show what can be relied on.
     #[command(
         after_help = "Examples:\n  fsmd scenario --list\n  fsmd scenario hello --trace\n  fsmd scenario\n\n\
         Without a name all are played. Nothing is left behind, and no address but a free one of this machine is used.\n\
@@ -265,6 +277,7 @@ fn act(verb: Verb) -> Result<String, Failure> {
         Verb::Tree { unhealthy, ask } => online::tree(ask, unhealthy),
         Verb::Get { path, ask } => online::get(ask, &path),
         Verb::Describe { path, ask } => online::describe(ask, &path),
+        Verb::Plan { shutdown, ask } => online::plan(ask, shutdown),
         Verb::Scenario { name, list, trace, output } => {
             scenario::run(&scenario::Options { name, list, trace, output })
         }

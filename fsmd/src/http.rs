@@ -8,6 +8,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
@@ -30,13 +31,15 @@ pub(crate) use ready::Wanted;
 pub(crate) struct Api {
     tree: Handle,
     metrics: Metrics,
+    /// The time that a shutdown has.
+    deadline: Duration,
     wanted: Arc<Mutex<Arc<Wanted>>>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Api {
-    pub(crate) fn new(tree: Handle, metrics: Metrics) -> Self {
-        Self { tree, metrics, wanted: Arc::default(), stopping: Arc::default() }
+    pub(crate) fn new(tree: Handle, metrics: Metrics, deadline: Duration) -> Self {
+        Self { tree, metrics, deadline, wanted: Arc::default(), stopping: Arc::default() }
     }
 
     /// From now on the tree has to be this to be ready. Said before it is applied, so that nobody takes the old tree for it.
@@ -159,10 +162,10 @@ async fn tree(
     Ok(Json(shown).into_response())
 }
 
-/// The longest chain of stops, if all take as long as they may.
+/// The longest chain of stops, if all take as long as they may, and the time that a shutdown has.
 async fn longest_stop(State(api): State<Api>) -> Result<Response, Problem> {
     let longest = api.tree.longest_stop().await.map_err(|_| Problem::stopping())?;
-    Ok(Json(wire::longest_stop(&longest)).into_response())
+    Ok(Json(wire::longest_stop(&longest, api.deadline)).into_response())
 }
 
 /// What nodes need of the outside world and can't reach.

@@ -76,7 +76,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
     let within = loaded.supervision.shutdown_timeout.get();
-    let api = http::Api::new(tree.clone(), metrics);
+    let api = http::Api::new(tree.clone(), metrics, within);
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
     port.bind(tree.clone(), api.clone(), checking);
     api.wants(http::Wanted::of(&loaded.rendered));

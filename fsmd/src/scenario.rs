@@ -1,4 +1,5 @@
-//! Scenarios: small stories about a real tree in the production driver, under virtual time, that show what can be relied on.
+//! Scenarios: small stories about a real tree in the production driver, that show what can be relied on. Time is virtual, but
+//! where a real peer is talked to.
 //!
 //! Each is a function that steers a [`Stage`] and fails with [`Broken`] as soon as something is not as it should be. `fsmd
 //! scenario` runs them for people, `tests/scenarios` runs the same functions. To add one: write the function in the file of
@@ -15,12 +16,14 @@ mod switch;
 mod actions;
 mod changes;
 mod clock;
+mod communicator;
 mod configs;
 mod ending;
 mod failing;
 mod first;
 mod observing;
 mod panics;
+mod persistence;
 mod scale;
 mod storing;
 
@@ -40,11 +43,24 @@ pub struct Scenario {
     script: Script,
 }
 
+impl Scenario {
+    /// Whether the times of its story are those of a clock on the wall, since it talks to a real peer.
+    #[must_use]
+    pub const fn is_in_real_time(&self) -> bool {
+        matches!(self.script, Script::Real(_))
+    }
+}
+
+/// A script that steers a tree.
+type OnTree = for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Outcome>;
+
 /// How a scenario is played.
 #[derive(Debug, Clone, Copy)]
 enum Script {
-    /// On a tree of the real driver.
-    Tree(for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Outcome>),
+    /// On a tree of the real driver, under virtual time.
+    Tree(OnTree),
+    /// The same in real time: its peer is on the other side of a socket.
+    Real(OnTree),
     /// In the simulation, which is a driver of its own.
     Simulated(fn(&mut Story) -> Outcome),
 }
@@ -97,7 +113,16 @@ pub const ALL: &[Scenario] = &[
     tree!("five", "five workers start side by side", scale::five),
     tree!("five-hundred", "five hundred workers share ten places for their actions", scale::five_hundred),
     tree!("ten-thousand", "ten thousand children are added and removed", scale::ten_thousand),
-    // Those about the communicator and about a store that outlives the process have their place here.
+    tree!(
+        "persistence",
+        "the store is kept small and looked at, and holds up nothing when it is not well",
+        persistence::looks_after
+    ),
+    Scenario {
+        name: "communicator",
+        about: "a relay is away, tells to log in again, slows down, fails: all arrives, once",
+        script: Script::Real(|stage| Box::pin(communicator::gets_through(stage))),
+    },
 ];
 
 /// The scenario of this name.

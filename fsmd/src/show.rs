@@ -4,6 +4,7 @@ mod describe;
 mod node;
 mod paint;
 mod render;
+mod shutdown;
 mod tree;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ pub(crate) use describe::describe;
 pub(crate) use node::{Details, Entry};
 pub(crate) use paint::{Paint, colours_wanted};
 pub(crate) use render::rendered;
+pub(crate) use shutdown::{LongestStop, shutdown};
 pub(crate) use tree::{one, tree};
 
 /// A value for programs; none when a table is asked for.

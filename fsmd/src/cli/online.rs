@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Ask, Failure};
 use crate::client::Server;
-use crate::show::{self, Details, Entry, Paint};
+use crate::show::{self, Details, Entry, LongestStop, Paint};
 
 pub(super) fn tree(ask: Ask, unhealthy: bool) -> Result<String, Failure> {
     let path = if unhealthy { "/v1/tree?unhealthy=true" } else { "/v1/tree" };
@@ -36,6 +36,20 @@ pub(super) fn describe(ask: Ask, path: &str) -> Result<String, Failure> {
     }
     let details: Details = read(value)?;
     Ok(show::describe(&details, SystemTime::now(), Paint::for_stdout()))
+}
+
+pub(super) fn plan(ask: Ask, shutdown: bool) -> Result<String, Failure> {
+    if !shutdown {
+        return Err(Failure::new("`plan` needs to know of what")
+            .help("there is `fsmd plan --shutdown`: how long a stop of the running tree may take")
+            .usage());
+    }
+    let value: Value = Server::find(ask.server).get("/v1/longest-stop")?;
+    if let Some(text) = show::document(ask.output, &value)? {
+        return Ok(text);
+    }
+    let longest: LongestStop = read(value)?;
+    Ok(show::shutdown(&longest, Paint::for_stdout()))
 }
 
 fn node(ask: Ask, path: &str) -> Result<Value, Failure> {

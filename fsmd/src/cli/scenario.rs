@@ -26,8 +26,9 @@ struct Went {
     name: &'static str,
     about: &'static str,
     ok: bool,
-    /// Seconds of virtual time.
-    virtual_seconds: f64,
+    /// Seconds of virtual time; none in real time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<String>,
 }
@@ -53,7 +54,8 @@ pub(super) fn run(options: &Options) -> Result<String, Failure> {
         verdict(&mut text, scenario, &played, took);
         let broken = played.outcome.as_ref().err().map(ToString::to_string);
         let (name, about, ok) = (scenario.name, scenario.about, broken.is_none());
-        all.push(Went { name, about, ok, virtual_seconds: played.story.passed().as_secs_f64(), broken });
+        let virtual_seconds = (!scenario.is_in_real_time()).then(|| played.story.passed().as_secs_f64());
+        all.push(Went { name, about, ok, virtual_seconds, broken });
     }
     let bad = all.iter().filter(|went| !went.ok).count();
     if !alone {
@@ -95,7 +97,11 @@ fn told(text: &mut String, scenario: &Scenario, played: &Played, trace: bool) {
 /// The line that says how it went. Writing to a string can't fail.
 fn verdict(text: &mut String, scenario: &Scenario, played: &Played, took: Duration) {
     let name = scenario.name;
-    let time = format!("virtual {} in {} ms", spoken(played.story.passed()), took.as_millis());
+    let passed = spoken(played.story.passed());
+    let time = match scenario.is_in_real_time() {
+        true => format!("real {passed}"),
+        false => format!("virtual {passed} in {} ms", took.as_millis()),
+    };
     let _ = match &played.outcome {
         Ok(()) => writeln!(text, "ok: {name} ({time})"),
         Err(broken) => writeln!(text, "failed: {name} ({time}): {broken}"),

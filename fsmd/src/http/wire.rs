@@ -32,11 +32,11 @@ pub(super) fn node(view: &NodeView, healthy: bool, tree: &Handle) -> Value {
     value
 }
 
-/// The longest chain of stops, with times for people.
-pub(super) fn longest_stop(longest: &LongestStop) -> Value {
+/// The longest chain of stops, and the time that a shutdown has for it; with times for people.
+pub(super) fn longest_stop(longest: &LongestStop, deadline: Duration) -> Value {
     let time = |time| HumanDuration::new(time).to_string();
     let chain = longest.chain.iter().map(|stop| json!({"path": stop.path, "within": time(stop.within)}));
-    json!({"takes": time(longest.takes), "chain": chain.collect::<Vec<_>>()})
+    json!({"takes": time(longest.takes), "deadline": time(deadline), "chain": chain.collect::<Vec<_>>()})
 }
 
 /// Something that can't be reached.

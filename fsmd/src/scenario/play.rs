@@ -1,6 +1,7 @@
-//! Plays one scenario: a runtime of its own whose time is virtual, a fresh stage, and an end that leaves nothing behind.
+//! Plays one scenario: a runtime of its own whose time is mostly virtual, a fresh stage, and an end that leaves nothing behind.
 
-use super::{Broken, Outcome, Scenario, Script, Stage, Story};
+use super::stage::Time;
+use super::{Broken, OnTree, Outcome, Scenario, Script, Stage, Story};
 
 /// A scenario that was played.
 #[derive(Debug)]
@@ -12,21 +13,23 @@ pub struct Played {
     pub outcome: Outcome,
 }
 
-/// Plays a scenario from beginning to end. It tells the same each time. Not to be called inside of a tokio runtime.
+/// Plays a scenario from beginning to end. Under virtual time it tells the same each time. Not to be called inside of a tokio
+/// runtime.
 pub fn play(scenario: &Scenario) -> Played {
     let mut story = Story::default();
     let outcome = match scenario.script {
         Script::Simulated(run) => run(&mut story),
-        Script::Tree(_) => on_a_tree(scenario, &mut story),
+        Script::Tree(run) => on_a_tree(run, Time::Virtual, &mut story),
+        Script::Real(run) => on_a_tree(run, Time::Real, &mut story),
     };
     Played { story, outcome }
 }
 
-fn on_a_tree(scenario: &Scenario, story: &mut Story) -> Outcome {
-    let Script::Tree(run) = scenario.script else { return Ok(()) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+fn on_a_tree(run: OnTree, time: Time, story: &mut Story) -> Outcome {
+    let paused = time == Time::Virtual;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build()?;
     let (told, outcome) = runtime.block_on(async move {
-        let mut stage = Stage::try_new()?;
+        let mut stage = Stage::try_new(time)?;
         let outcome = run(&mut stage).await;
         Ok::<_, Broken>(stage.end(outcome).await)
     })?;

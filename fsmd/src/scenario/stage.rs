@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fsm_core::{ChildSpec, Moment, NodePath, Phase, Vars};
+use fsm_core::{ChildSpec, HumanDuration, Moment, NodePath, Phase, Vars};
 use fsm_metrics::{Metrics, MetricsConfig};
 use fsm_supervisor::{
     ApplyReceipt, Command, DriverConfig, Event, EventKind, EventReader, Handle, NodeView, ShutdownReport,
@@ -12,26 +12,65 @@ use fsm_supervisor::{
 };
 use fsm_testkit::Transcript;
 use fsm_testkit::workers::{Script, Scripted, World};
-use fsm_worker_communicator::Communicator;
+use fsm_worker_communicator::{Communicator, Exchange, Pace};
 use fsm_worker_persistence::Persistence;
 use futures::FutureExt;
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::story::expects;
 use super::switch::{Mood, Switch};
 use super::{Broken, Outcome, Story};
+use crate::http::Api;
 use crate::kinds;
+use crate::relay::Port;
 
 /// Decides every jitter, so that a scenario tells the same each time; any number but zero, which means a random one.
 const SEED: u64 = 1;
 /// The wall clock at the beginning: any fixed moment.
 const EPOCH_MS: u64 = 1_700_000_000_000;
-/// What does not come within this time does not come: longer than every back-off and timeout of a scenario.
-const PATIENCE: Duration = Duration::from_secs(3_600);
 /// At the latest after this long the tree is looked at again: not everything that changes makes an event.
 const PACE: Duration = Duration::from_millis(100);
 /// The deadline of the shutdown that ends a scenario: that of the daemon.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How time goes by in a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// At once, when nothing else is to be done.
+    Virtual,
+    /// As on the wall: virtual time would not wait for an answer that is on its way over a socket.
+    Real,
+}
+
+/// A second of a communicator's waits where somebody has to wait for it: the table of its waits goes up to five minutes.
+pub(super) const QUICK: Duration = Duration::from_millis(5);
+
+impl Time {
+    /// What does not come within this time does not come: longer than every back-off and timeout of a scenario.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::Virtual => Duration::from_secs(3_600),
+            Self::Real => Duration::from_secs(30),
+        }
+    }
+
+    fn driver(self) -> DriverConfig {
+        let config = DriverConfig::default();
+        match self {
+            Self::Virtual => config,
+            // The pace of a state that acts, in proportion.
+            Self::Real => config.with_tick_interval(Duration::from_millis(10)),
+        }
+    }
+
+    const fn pace(self) -> Pace {
+        match self {
+            Self::Virtual => Pace::REAL,
+            Self::Real => Pace::of(QUICK),
+        }
+    }
+}
 
 /// A running tree, and what steers and watches it.
 pub struct Stage {
@@ -40,6 +79,9 @@ pub struct Stage {
     /// The world of the nodes of kind `scripted`.
     pub world: World,
     pub(super) store: Arc<Switch>,
+    /// What communicators see of the tree.
+    port: Arc<Port>,
+    patience: Duration,
     folder: tempfile::TempDir,
     story: Story,
     events: EventReader,
@@ -50,25 +92,33 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub(super) fn try_new() -> Result<Self, Broken> {
+    /// As the daemon puts it together, over a store and a world that can be steered.
+    pub(super) fn try_new(time: Time) -> Result<Self, Broken> {
         let world = World::new();
         let store = Arc::new(Switch::default());
         let persistence = Persistence::new(Arc::clone(&store) as Arc<dyn fsm_store::Store>);
-        let mut registry = kinds::registry("scenario", None, persistence, Communicator::for_checking())?;
+        let watched = persistence.store();
+        let port = Arc::new(Port::default());
+        let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
+        let communicator = Communicator::new(exchange, Arc::clone(&watched)).with_pace(time.pace());
+        let mut registry = kinds::registry("scenario", None, persistence, communicator)?;
         registry.register(Scripted::new(&world))?;
         let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
-        let mut config = DriverConfig::default();
+        let mut config = time.driver();
         config.executor = config.executor.with_seed(SEED);
         (config.engine.seed, config.engine.epoch_ms) = (SEED, EPOCH_MS);
         // Who checks what happened wants to see each event.
         config.engine.fold_repeats = false;
-        let tree = start(registry, config, &metrics, Arc::clone(&store) as Arc<dyn fsm_store::Store>)?;
+        let tree = start(registry, config, &metrics, watched)?;
+        port.bind(tree.clone(), Api::new(tree.clone(), metrics, SHUTDOWN), kinds::for_checking()?);
         Ok(Self {
             events: tree.events(),
             transcript: Some(Transcript::new(tree.events()).with_actions()),
             tree,
             world,
             store,
+            port,
+            patience: time.patience(),
             folder: tempfile::Builder::new().prefix("fsmd-scenario-").tempdir()?,
             story: Story::default(),
             seen: Vec::new(),
@@ -136,10 +186,16 @@ impl Stage {
         Ok(())
     }
 
+    /// How long everything is waited for, at most: an hour of virtual time, half a minute of real time.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Waits until the node is in this state.
     ///
     /// # Errors
-    /// [`Broken`] when it doesn't come there within a virtual hour.
+    /// [`Broken`] when it doesn't come there in time.
     pub async fn until(&mut self, path: &str, state: &str) -> Result<TreeEntry, Broken> {
         self.until_that(path, &format!("in state {state}"), |entry| entry.state == state).await
     }
@@ -147,14 +203,14 @@ impl Stage {
     /// Waits until this holds of the node.
     ///
     /// # Errors
-    /// [`Broken`] when it doesn't within a virtual hour.
+    /// [`Broken`] when it doesn't in time.
     pub async fn until_that(
         &mut self,
         path: &str,
         what: &str,
         holds: impl Fn(&TreeEntry) -> bool,
     ) -> Result<TreeEntry, Broken> {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + self.patience;
         loop {
             // Before the tree is looked at: what comes after that must wake us.
             self.note();
@@ -167,19 +223,44 @@ impl Stage {
                         || "not there".to_owned(),
                         |entry| format!("in state {}: {}", entry.state, entry.reason),
                     );
-                    return Err(Broken::new(format!("{path} should be {what}; after an hour it is {is}")));
+                    let after = HumanDuration::new(self.patience);
+                    return Err(Broken::new(format!("{path} should be {what}; after {after} it is {is}")));
                 }
                 Some(_) | None => self.wait().await,
             }
         }
     }
 
+    /// Waits until this holds of what the node observes, and gives that.
+    ///
+    /// # Errors
+    /// [`Broken`] when it doesn't in time.
+    pub async fn until_observed(
+        &mut self,
+        path: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value, Broken> {
+        let limit = Instant::now() + self.patience;
+        loop {
+            self.note();
+            let observed = self.node(path).await?.observed.unwrap_or_default();
+            if holds(&observed) {
+                return Ok(observed);
+            }
+            if Instant::now() >= limit {
+                return Err(Broken::new(format!("{path} should observe {what}; it is {observed}")));
+            }
+            self.wait().await;
+        }
+    }
+
     /// Waits until the node has come to this state for the `times`th time; it may have left it since.
     ///
     /// # Errors
-    /// [`Broken`] when it doesn't within a virtual hour.
+    /// [`Broken`] when it doesn't in time.
     pub async fn until_moved(&mut self, path: &str, state: &str, times: usize) -> Outcome {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + self.patience;
         while self.states_of(path).into_iter().filter(|to| *to == state).count() < times {
             if Instant::now() >= limit {
                 let states = self.states_of(path);
@@ -203,16 +284,17 @@ impl Stage {
     /// Waits until nobody is at this path.
     ///
     /// # Errors
-    /// [`Broken`] when somebody still is after a virtual hour.
+    /// [`Broken`] when somebody still is when patience ends.
     pub async fn until_gone(&mut self, path: &str) -> Outcome {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + self.patience;
         loop {
             self.note();
             if self.tree.tree().await?.iter().all(|entry| entry.path.as_str() != path) {
                 return Ok(());
             }
             if Instant::now() >= limit {
-                return Err(Broken::new(format!("{path} should be gone; after an hour it is still there")));
+                let after = HumanDuration::new(self.patience);
+                return Err(Broken::new(format!("{path} should be gone; after {after} it is still there")));
             }
             self.wait().await;
         }
@@ -221,9 +303,9 @@ impl Stage {
     /// Waits until so many nodes are there, all of this phase; looks at a pace, since they are many.
     ///
     /// # Errors
-    /// [`Broken`] when it doesn't come to that within a virtual hour.
+    /// [`Broken`] when it doesn't come to that in time.
     pub async fn until_all(&mut self, nodes: usize, phase: Phase) -> Outcome {
-        let limit = Instant::now() + PATIENCE;
+        let limit = Instant::now() + self.patience;
         loop {
             let tree = self.tree.tree().await?;
             let there = tree.iter().filter(|entry| entry.phase == phase).count();
@@ -239,13 +321,13 @@ impl Stage {
         }
     }
 
-    /// Lets so much virtual time go by.
+    /// Lets so much time go by.
     pub async fn passes(&mut self, time: Duration) {
         tokio::time::sleep(time).await;
         self.note();
     }
 
-    /// Virtual time since the beginning.
+    /// Time since the beginning.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.tree.now().since(Moment::ZERO)
@@ -351,6 +433,7 @@ impl Stage {
 /// A write that waits would hold up the end of the runtime for ever.
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.port.unbind();
         self.store.turn(Mood::Well);
     }
 }

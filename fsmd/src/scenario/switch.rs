@@ -67,7 +67,7 @@ impl Switch {
     }
 
     /// Waits as long as the store is slow; then it writes or it doesn't.
-    fn enter(&self) -> Result<(), WriteError> {
+    fn enter(&self) -> io::Result<()> {
         let mut state = self.lock();
         state.waiting += 1;
         self.changed.notify_all();
@@ -81,13 +81,13 @@ impl Switch {
             Mood::Failing => io::Error::other("input/output error"),
         };
         state.refused += 1;
-        Err(WriteError::Backend(Box::new(error)))
+        Err(error)
     }
 }
 
 impl Store for Switch {
     fn write(&self, batch: &Batch) -> Result<Written, WriteError> {
-        self.enter()?;
+        self.enter().map_err(|error| WriteError::Backend(Box::new(error)))?;
         self.store.write(batch)
     }
     fn node(&self, path: &NodePath) -> Result<Option<NodeRecord>, ReadError> {
@@ -112,6 +112,7 @@ impl Store for Switch {
         self.store.stats()
     }
     fn compact(&self, now: Timestamp, retention: &Retention) -> Result<Compacted, CompactError> {
+        self.enter().map_err(|error| CompactError::Backend(Box::new(error)))?;
         self.store.compact(now, retention)
     }
     fn check(&self) -> Result<Vec<Damage>, ReadError> {

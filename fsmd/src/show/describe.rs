@@ -71,6 +71,8 @@ fn waits_for(node: &Details) -> Option<String> {
     }
     match (node.sort.as_deref(), entry.healthy) {
         (_, true) => None,
+        // Why names it, and the next look is the next probe of it.
+        (_, false) if entry.cut_off => Some("what it needs to answer a probe again".to_owned()),
         (Some("trying"), false) => Some("an observation that shows success".to_owned()),
         (_, false) if entry.invalid => Some("a config that can be used".to_owned()),
         (_, false) if entry.stale => Some("a fresh observation".to_owned()),
@@ -168,6 +170,19 @@ mod tests {
             "history": [{"at": "2026-01-01T00:00:00.000Z", "cause": 1, "state": "Down", "action": null, "reason": "no answer"}],
         }))
         .unwrap()
+    }
+
+    // spec: S-41, U-7
+    #[test]
+    fn who_is_cut_off_waits_for_what_it_needs_and_not_for_itself() {
+        let mut node = details();
+        node.entry.cut_off = true;
+        for sort in ["trying", "passive"] {
+            node.sort = Some(sort.to_owned());
+            let shown = describe(&node, SystemTime::UNIX_EPOCH, Paint::plain());
+            assert!(shown.contains("✗ Down  (degraded, cut off)"), "{shown}");
+            assert!(shown.contains("waits for  what it needs to answer a probe again\n"), "{shown}");
+        }
     }
 
     // spec: U-7

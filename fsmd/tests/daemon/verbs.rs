@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::rig::{Files, free_port, fsmd, text, verb};
+use crate::rig::{Daemon, Files, free_port, fsmd, text, verb};
 
 const CONFIG: &str = r#"
 version: 1
@@ -23,6 +23,7 @@ fn a_wrong_command_line_ends_with_64() {
         &["tree", "--server", "ftp://x"],
         &["explain", "E01O3"],
         &["get", "press-7"],
+        &["plan"],
         &["check", "--output", "xml", "fsmd.yaml"],
     ] {
         let output = verb(args.iter().copied());
@@ -41,6 +42,7 @@ fn a_slip_of_the_pen_gets_a_hint() {
         (&["check", "--stirct", "x"], "'--strict'"),
         (&["get", "edge/press-7"], "did you mean `/edge/press-7`?"),
         (&["check", "--output", "xml", "x"], "json"),
+        (&["plan"], "`fsmd plan --shutdown`: how long a stop of the running tree may take"),
     ] {
         let said = text(&verb(args.iter().copied()).stderr);
         assert!(said.contains(hint), "{args:?}: {said}");
@@ -133,4 +135,59 @@ fn a_daemon_is_found_by_option_then_environment_then_config_in_the_folder() {
     command.current_dir(files.folder()).env("FSMD_SERVER", &server);
     let output = command.args(["tree", "--server", &format!("http://127.0.0.1:{option}")]).output().unwrap();
     assert!(text(&output.stderr).contains(&format!(":{option} (--server)")), "{}", text(&output.stderr));
+}
+
+/// What `plan --shutdown` tells of a tree of two levels that takes 40 s at most, under a daemon with this deadline.
+async fn planned(supervision: &str, output: &str) -> String {
+    let config = format!(
+        r#"
+version: 1
+agent: {{name: edge}}
+server: {{listen: "127.0.0.1:0"}}
+{supervision}
+dataflows:
+  - {{name: slow, input: {{generate: {{interval: 1h}}}}, output: {{drop: {{}}}}, policy: {{stop_timeout: 10s}}}}
+  - {{name: quick, input: {{generate: {{interval: 1h}}}}, output: {{drop: {{}}}}, policy: {{stop_timeout: 1s}}}}
+"#
+    );
+    let files = Files::new(&[("fsmd.yaml", &config)]);
+    let mut daemon = Daemon::start(&files.path("fsmd.yaml")).await;
+    daemon.ready().await;
+    let server = format!("http://{}", daemon.address);
+    let told = verb(["plan", "--shutdown", "-o", output, "--server", &server]);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().await.code(), Some(0));
+    text(&told.stdout)
+}
+
+// spec: S-24
+#[tokio::test]
+async fn a_planned_shutdown_names_the_longest_chain_and_a_deadline_that_is_too_short_for_it() {
+    let told = planned("", "table").await;
+    assert!(
+        told.contains("\n  /edge/slow  within 10s\n  /edge       within 30s\n\nit takes  40s,"),
+        "{told}"
+    );
+    assert!(told.contains("\ndeadline  30s (supervision.shutdown_timeout)\n"), "{told}");
+    assert!(
+        told.contains("10s too short") && told.contains("help: set `supervision.shutdown_timeout` to 40s"),
+        "{told}"
+    );
+    assert!(!told.contains("quick"), "who stops beside it is not in the way: {told}");
+}
+
+// spec: S-24
+#[tokio::test]
+async fn a_planned_shutdown_that_has_time_enough_needs_no_advice() {
+    let told = planned("supervision: {shutdown_timeout: 1m}", "table").await;
+    assert!(
+        told.ends_with("deadline  1m (supervision.shutdown_timeout)\na shutdown has time enough for it\n"),
+        "{told}"
+    );
+    let told: Value =
+        serde_json::from_str(&planned("supervision: {shutdown_timeout: 1m}", "json").await).unwrap();
+    let chain =
+        serde_json::json!([{"path": "/edge/slow", "within": "10s"}, {"path": "/edge", "within": "30s"}]);
+    assert_eq!(told, serde_json::json!({"takes": "40s", "deadline": "1m", "chain": chain}));
 }

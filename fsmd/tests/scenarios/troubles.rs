@@ -68,6 +68,18 @@ fn a_tree_survives_clocks_that_jump() {
     golden("clock");
 }
 
+// spec: W-10, W-11
+#[test]
+fn a_store_is_kept_small_and_looked_at_and_holds_up_nothing() {
+    golden("persistence");
+}
+
+// spec: W-1, W-2, W-3, W-4
+#[test]
+fn what_happens_gets_to_the_relay_once_and_in_order_whatever_the_relay_does() {
+    holds("communicator");
+}
+
 // spec: H-6
 #[test]
 fn a_store_that_is_slow_full_or_failing_holds_nobody_up() {
