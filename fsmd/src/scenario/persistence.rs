@@ -32,7 +32,7 @@ fn plant(ours: bool, press: bool) -> Result<ChildSpec, Broken> {
     parent("plant", children.into_iter().filter(|(there, _)| *there).map(|(_, child)| child))
 }
 
-/// The compactions, maintenances, as far as they ended well.
+/// When this action ended well, each time.
 fn done(stage: &mut Stage, wanted: &str) -> Vec<Moment> {
     let ended = stage.events_of(OURS).filter(|event| {
         matches!(event.kind, EventKind::ActionEnded { action, outcome: Ended::Success, .. } if action == wanted)
@@ -111,7 +111,7 @@ async fn suffers(stage: &mut Stage) -> Outcome {
     stage.says("the disk is full when a node is added");
     stage.store.turn(Mood::Full);
     stage.apply(plant(true, true)?).await?;
-    stage.until_that(OURS, "degraded by it", |entry| is_full(&entry.state, &entry.reason)).await?;
+    stage.until_that(OURS, "degraded by it", |entry| is_full(entry.state, &entry.reason)).await?;
     stage.until(PRESS, "Running").await?;
     let before = done(stage, "compact").len();
     stage.passes(6 * MINUTE).await;

@@ -65,6 +65,14 @@ mod tests {
     #[test]
     fn a_deadline_that_is_too_short_is_told_with_what_to_do() {
         insta::assert_snapshot!(shown("40s", "30s", &[("/edge/flow", "10s"), ("/edge", "30s")]), @r"
+        the longest chain of stops, who stops first above; everything else stops beside it
+          /edge/flow  within 10s
+          /edge       within 30s
+
+        it takes  40s, if each takes all of its time
+        deadline  30s (supervision.shutdown_timeout)
+        the deadline is 10s too short: a shutdown may have to force nodes of this chain
+          = help: set `supervision.shutdown_timeout` to 40s or more, or give these nodes a shorter `policy.stop_timeout`
         ");
     }
 
