@@ -385,3 +385,24 @@ fn many_children_come_and_go_and_leave_nothing() {
     assert_eq!(rig.engine.len(), 1);
     assert!(rig.jobs.is_empty());
 }
+
+// spec: S-14 (design §4: an invalid node without a desired state is Degraded)
+#[test]
+fn a_child_that_was_never_derived_counts_as_degraded_and_one_that_rests_on_its_last_good_state_does_not() {
+    let root = |label: &str| {
+        let rests = unit("rests").config(json!({"stopped": true, "label": label}));
+        group("r", vec![unit("a"), rests])
+    };
+    let mut rig = Rig::prepared(&root("one"), |_| {
+        world::thing("/r/a", |thing| thing.derive_fails = Some("no such variable"));
+    });
+    rig.run(secs(5));
+    assert_eq!((rig.node("/r/a").phase, rig.state("/r/a")), (Phase::Degraded, "Stopped"), "{}", rig.show());
+    assert_eq!(rig.node("/r").children.degraded, 1);
+    world::thing("/r/rests", |thing| thing.derive_fails = Some("no such variable"));
+    rig.declare(&root("two"));
+    rig.run(secs(5));
+    let rests = rig.node("/r/rests");
+    assert!(rests.invalid, "{}", rig.show());
+    assert_eq!((rests.phase, rig.node("/r").children.stopped), (Phase::Stopped, 1), "{}", rig.show());
+}
