@@ -140,7 +140,10 @@ impl fmt::Display for Ending {
             Self::Stdout(why) => write!(f, "its stdout could not be read: {why}"),
             Self::Stderr(why) => write!(f, "its stderr could not be read: {why}"),
             Self::OutputLimit { limit } => {
-                write!(f, "it wrote more than {limit} bytes to stdout; raise `limits.stdout` or write to a file")
+                write!(
+                    f,
+                    "it wrote more than {limit} bytes to stdout; raise `limits.stdout` or write to a file"
+                )
             }
             Self::ExitNonzero(code) => write!(f, "it left with exit code {code}"),
             Self::Signaled(signal) => write!(f, "signal {signal} ended it"),

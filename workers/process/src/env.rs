@@ -15,19 +15,25 @@ const REFUSED: [&str; 1] = ["NODE_OPTIONS"];
 #[non_exhaustive]
 pub enum EnvError {
     /// The name has a form that shells and programs disagree about.
-    #[error("`{name}` can't be the name of an environment variable: use A-Z, 0-9 and _, not beginning with a digit")]
+    #[error(
+        "`{name}` can't be the name of an environment variable: use A-Z, 0-9 and _, not beginning with a digit"
+    )]
     Name {
         /// The name that was given.
         name: String,
     },
     /// The name makes the program load other code.
-    #[error("the environment variable {name} is refused, it makes a program load code that is not its own; use a wrapper program that sets it")]
+    #[error(
+        "the environment variable {name} is refused, it makes a program load code that is not its own; use a wrapper program that sets it"
+    )]
     Refused {
         /// The name that was given.
         name: String,
     },
     /// The value would end early or make a second line somewhere.
-    #[error("the value of the environment variable {name} holds a {what}; remove it or pass the value in a file")]
+    #[error(
+        "the value of the environment variable {name} holds a {what}; remove it or pass the value in a file"
+    )]
     Value {
         /// The variable.
         name: String,

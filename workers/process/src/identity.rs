@@ -1,7 +1,10 @@
 //! Who a process is: its pid together with its start time, because a pid alone may be a stranger's by now.
 
 use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +37,32 @@ impl Identity {
         look(self.pid).is_some_and(|seen| seen.identity == self && !seen.zombie)
     }
 
-    /// Kills it, if it is still the same process; answers whether it was.
-    pub(crate) fn kill(self) -> bool {
-        let Some(pid) = Pid::from_raw(self.pid) else { return false };
+    /// Kills it, if it is still the same process; then there is something to wait for.
+    pub(crate) fn kill(self) -> Option<Dying> {
         // The descriptor pins the process first; then its start time is looked at. A pid that is reused in between is noticed.
-        let Ok(pinned) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
-        self.lives() && pidfd_send_signal(pinned, Signal::KILL).is_ok()
+        let pinned = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
+        (self.lives() && pidfd_send_signal(&pinned, Signal::KILL).is_ok()).then_some(Dying(pinned))
     }
+}
+
+/// A process that was killed and may need a moment.
+#[derive(Debug)]
+pub(crate) struct Dying(OwnedFd);
+
+impl Dying {
+    /// Blocks until it is dead, a moment at most.
+    pub(crate) fn wait(self) {
+        ends_within(self.0.as_fd(), DEATH);
+    }
+}
+
+/// A process dies within a millisecond or two, unless the kernel itself holds it, on a disk for example.
+const DEATH: Duration = Duration::from_millis(100);
+
+/// Does the process of this descriptor end within that time?
+pub(crate) fn ends_within(pidfd: BorrowedFd<'_>, patience: Duration) -> bool {
+    let patience = Timespec::try_from(patience).ok();
+    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], patience.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// One process, if there is one with this pid.
@@ -108,10 +130,11 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep is there");
         let pid = i32::try_from(child.id()).expect("small");
         let real = Identity::of(pid).expect("it runs");
-        assert!(!Identity { start: real.start + 1, ..real }.kill(), "a stranger's start time");
+        assert!(Identity { start: real.start + 1, ..real }.kill().is_none(), "a stranger's start time");
         assert!(real.lives());
-        assert!(real.kill());
+        real.kill().expect("it is the same").wait();
+        assert!(!real.lives(), "a zombie doesn't live");
         child.wait().expect("it is ours");
-        assert!(!real.kill() && !real.lives());
+        assert!(real.kill().is_none());
     }
 }

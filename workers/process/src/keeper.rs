@@ -71,7 +71,8 @@ fn keep() -> io::Result<()> {
     drop(launch);
     // A service manager that signals the whole cgroup, or a terminal, must not part the keeper from its charge. Not before
     // the start: a program would inherit it.
-    SigSet::from_iter([Blocked::SIGTERM, Blocked::SIGINT, Blocked::SIGHUP, Blocked::SIGQUIT]).thread_block()?;
+    SigSet::from_iter([Blocked::SIGTERM, Blocked::SIGINT, Blocked::SIGHUP, Blocked::SIGQUIT])
+        .thread_block()?;
 
     let shared = Arc::new(Shared { tool, state: Mutex::default() });
     let obeying = Arc::clone(&shared);
@@ -111,17 +112,30 @@ fn start(launch: &Launch, pipes: [OwnedFd; 3]) -> Result<Pid, String> {
     }
     let [stdin, stdout, stderr] = pipes.map(Stdio::from);
     let mut command = Command::new(program);
-    command.args(args).env_clear().envs(&launch.env).stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+    command
+        .args(args)
+        .env_clear()
+        .envs(&launch.env)
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(stderr)
+        .process_group(0);
     if let Some(cwd) = &launch.cwd {
         command.current_dir(cwd);
     }
     // The command goes at the end of this function, and with it our ends of the pipes.
     let child = command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => match launch.env.get("PATH") {
-            Some(path) => format!("there is no program `{program}` in {path}; install it or write its whole path"),
-            None => format!("there is no program `{program}`, and PATH is not passed on; write its whole path"),
+            Some(path) => {
+                format!("there is no program `{program}` in {path}; install it or write its whole path")
+            }
+            None => {
+                format!("there is no program `{program}`, and PATH is not passed on; write its whole path")
+            }
         },
-        io::ErrorKind::PermissionDenied => format!("`{program}` may not be executed; check its mode and owner"),
+        io::ErrorKind::PermissionDenied => {
+            format!("`{program}` may not be executed; check its mode and owner")
+        }
         _ => format!("`{program}` can't be executed: {error}"),
     })?;
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "it has no pid".to_owned())
@@ -258,7 +272,9 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
 }
 
 fn usage() -> News {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return News::Gone { cpu_us: 0, peak_rss: 0 } };
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return News::Gone { cpu_us: 0, peak_rss: 0 };
+    };
     let micros = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
     let cpu_us = micros(usage.user_time()) + micros(usage.system_time());
     News::Gone {

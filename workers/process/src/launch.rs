@@ -10,9 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -99,7 +98,9 @@ pub(crate) struct Pipes {
 
 /// A program and its keeper. Dropping it ends both, politely first.
 pub(crate) struct Kept {
-    tool: Identity,
+    launch: Vec<u8>,
+    keeper: PathBuf,
+    ledger: Option<Ledger>,
     news: Option<Lines<BufReader<OwnedReadHalf>>>,
     note: Note,
     grace: Duration,
@@ -128,8 +129,8 @@ pub(crate) enum Life {
 }
 
 impl Launcher {
-    /// Starts it; cancel-safe: what was started is ended.
-    pub(crate) async fn start(&self, exec_id: &str, mut program: Program) -> Result<(Kept, Pipes), StartError> {
+    /// Starts a keeper for it. The program runs once [`Kept::handshake`] says so.
+    pub(crate) fn begin(&self, exec_id: &str, mut program: Program) -> Result<(Kept, Pipes), StartError> {
         program.env.insert(ledger::EXEC_ID.into(), exec_id.into());
         let cgroup = match &self.cgroups {
             Some(cgroups) => {
@@ -145,31 +146,7 @@ impl Launcher {
             cwd: program.cwd,
             cgroup: cgroup.as_ref().map(|cgroup| cgroup.path.clone()),
         });
-        let (mut kept, pipes) = self.spawn(exec_id, cgroup, program.grace)?;
-        let silent = || StartError::NoKeeper(self.keeper.program.clone());
-        let Some(owned) = &mut kept.owned else { return Err(silent()) };
-        if owned.orders.write_all(&launch).await.is_err() {
-            kept.reap();
-            return Err(silent());
-        }
-        match tokio::time::timeout(HANDSHAKE, kept.hear()).await {
-            Ok(Some(News::Started(tool))) => {
-                kept.tool = tool;
-                kept.note.tool = tool;
-                if let (Some(ledger), Some(owned)) = (&self.ledger, &mut kept.owned) {
-                    owned.entry = Some(ledger.note(&kept.note)?);
-                }
-                Ok((kept, pipes))
-            }
-            Ok(Some(News::Failed(why))) => {
-                kept.reap();
-                Err(StartError::Program(why))
-            }
-            Ok(Some(News::Exited(_) | News::Gone { .. }) | None) | Err(_) => {
-                kept.kill_keeper();
-                Err(silent())
-            }
-        }
+        self.spawn(exec_id, cgroup, program.grace, launch)
     }
 
     fn spawn(
@@ -177,6 +154,7 @@ impl Launcher {
         exec_id: &str,
         cgroup: Option<RunCgroup>,
         grace: Duration,
+        launch: Vec<u8>,
     ) -> Result<(Kept, Pipes), StartError> {
         let socket = "open a socket for its keeper";
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(system(socket))?;
@@ -212,7 +190,8 @@ impl Launcher {
         };
         let owned = Some(Owned { orders, child, cgroup, entry: None });
         let news = Some(BufReader::new(news).lines());
-        Ok((Kept { tool: nobody, news, note, grace, oom: false, owned }, pipes))
+        let (keeper, ledger) = (self.keeper.program.clone(), self.ledger.clone());
+        Ok((Kept { launch, keeper, ledger, news, note, grace, oom: false, owned }, pipes))
     }
 }
 
@@ -229,9 +208,51 @@ fn send_pipes(socket: BorrowedFd<'_>, pipes: [BorrowedFd<'_>; 3]) -> io::Result<
 }
 
 impl Kept {
+    /// Says what to start, and waits until it runs. To be called once, to its end or to [`Kept::finish`].
+    pub(crate) async fn handshake(&mut self) -> Result<(), StartError> {
+        let launch = std::mem::take(&mut self.launch);
+        let told = match &mut self.owned {
+            Some(owned) => owned.orders.write_all(&launch).await.is_ok(),
+            None => false,
+        };
+        match tokio::time::timeout(HANDSHAKE, self.hear()).await {
+            Ok(Some(News::Started(tool))) if told => {
+                self.note.tool = tool;
+                if let (Some(ledger), Some(owned)) = (&self.ledger, &mut self.owned) {
+                    match ledger.note(&self.note) {
+                        Ok(entry) => owned.entry = Some(entry),
+                        Err(error) => {
+                            self.finish().await;
+                            return Err(error.into());
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Ok(Some(News::Failed(why))) => {
+                self.reap();
+                Err(StartError::Program(why))
+            }
+            Ok(Some(News::Started(_) | News::Exited(_) | News::Gone { .. }) | None) | Err(_) => {
+                self.force();
+                Err(StartError::NoKeeper(self.keeper.clone()))
+            }
+        }
+    }
+
+    /// Ends it and waits until nobody is left.
+    pub(crate) async fn finish(&mut self) {
+        self.end(self.grace);
+        let patience = self.grace + KILL_PATIENCE;
+        let gone = async { while let Life::Exited(_) = self.life().await {} };
+        if tokio::time::timeout(patience, gone).await.is_err() {
+            self.force();
+        }
+    }
+
     /// Its pid, for people.
     pub(crate) fn pid(&self) -> i32 {
-        self.tool.pid
+        self.note.tool.pid
     }
 
     /// The kernel killed somebody of it for memory; known when it is gone.
@@ -280,13 +301,6 @@ impl Kept {
         self.reap();
     }
 
-    fn kill_keeper(&mut self) {
-        if let Some(owned) = &mut self.owned {
-            let _ = owned.child.kill();
-        }
-        self.reap();
-    }
-
     /// The keeper has closed its socket, as the last thing it did, or was killed: this takes no time.
     fn reap(&mut self) {
         if let Some(mut owned) = self.owned.take() {
@@ -310,8 +324,7 @@ impl Owned {
     fn ends_within(&self, patience: Duration) -> bool {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let Some(Ok(keeper)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return false };
-        let patience = Timespec::try_from(patience).ok();
-        poll(&mut [PollFd::new(&keeper, PollFlags::IN)], patience.as_ref()).is_ok_and(|ready| ready > 0)
+        identity::ends_within(keeper.as_fd(), patience)
     }
 }
 
@@ -331,7 +344,10 @@ impl Drop for Kept {
         };
         if std::thread::Builder::new().name("keeper-reaper".into()).spawn(wait).is_err() {
             // Without a thread the socket closed just now, and the keeper kills at once.
-            tracing::warn!(pid = self.tool.pid, "no thread to wait for a program that was let go: it is killed");
+            tracing::warn!(
+                pid = self.note.tool.pid,
+                "no thread to wait for a program that was let go: it is killed"
+            );
         }
     }
 }

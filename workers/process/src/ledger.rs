@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{self, Identity};
+use crate::identity::{self, Dying, Identity};
 
 /// The variable by which a descendant of a run is known, wherever it went.
 pub(crate) const EXEC_ID: &str = "FSM_EXEC_ID";
@@ -126,8 +126,9 @@ pub(crate) fn end_run(note: &Note) -> usize {
         let mut doomed = Vec::new();
         for known in [note.keeper, note.tool] {
             if known.lives() {
-                doomed.extend(identity::descendants(known.pid).into_iter().map(|seen| seen.identity));
+                // Parents before children, which would otherwise go on when those end.
                 doomed.push(known);
+                doomed.extend(identity::descendants(known.pid).into_iter().map(|seen| seen.identity));
             }
         }
         let group = if note.tool.lives() { note.tool.pid } else { 0 };
@@ -139,11 +140,12 @@ pub(crate) fn end_run(note: &Note) -> usize {
         }
         // The keeper last: while it lives it reaps and adopts.
         doomed.sort_by_key(|one| *one == note.keeper);
-        let fell = doomed.into_iter().filter(|one| one.kill()).count();
-        killed += fell;
-        if fell == 0 {
+        let dying: Vec<_> = doomed.into_iter().filter_map(Identity::kill).collect();
+        if dying.is_empty() {
             break;
         }
+        killed += dying.len();
+        dying.into_iter().for_each(Dying::wait);
     }
     killed
 }

@@ -199,15 +199,21 @@ impl Runner {
     ) -> Result<Ending, Ending> {
         let (request, program) = prepare(tool, call).map_err(Ending::InvalidInput)?;
         let deadline = started + tool.limits.timeout;
-        let starting = self.launcher.start(&call.exec_id, program);
-        // Each arm is cancel-safe: what was started so far is ended when it is dropped.
-        let (mut kept, pipes) = tokio::select! {
-            // A call that was cancelled before is not started.
-            biased;
-            () = cancel.cancelled() => return Err(Ending::Cancelled),
-            () = sleep_until(deadline) => return Err(Ending::Timeout { after: tool.limits.timeout }),
-            kept = starting => kept.map_err(|error| Ending::SpawnFailed(chain(&error)))?,
+        if cancel.is_cancelled() {
+            return Err(Ending::Cancelled);
+        }
+        let failed = |error| Ending::SpawnFailed(chain(&error));
+        let (mut kept, pipes) = self.launcher.begin(&call.exec_id, program).map_err(failed)?;
+        // Not cancel-safe, and not needed afterwards unless it comes to its end.
+        let ended = tokio::select! {
+            started = kept.handshake() => started.map_err(failed).map(|()| None)?,
+            () = cancel.cancelled() => Some(Ending::Cancelled),
+            () = sleep_until(deadline) => Some(Ending::Timeout { after: tool.limits.timeout }),
         };
+        if let Some(ending) = ended {
+            kept.finish().await;
+            return Err(ending);
+        }
         run.pid = u32::try_from(kept.pid()).ok();
         let limit = tool.limits.stdout;
         let said = Said { bytes: Vec::new(), first_byte: None, limit, over: false, started };
@@ -232,7 +238,10 @@ impl Runner {
 fn prepare(tool: &Tool, call: &Call) -> Result<(Vec<u8>, Program), String> {
     let good_id = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if call.exec_id.is_empty() || !call.exec_id.bytes().all(good_id) {
-        return Err(format!("`{}` can't be the id of a run: use letters, digits, `_`, `-` and `.`", call.exec_id));
+        return Err(format!(
+            "`{}` can't be the id of a run: use letters, digits, `_`, `-` and `.`",
+            call.exec_id
+        ));
     }
     let request = tool.protocol.request(&Request {
         tool_id: tool.id.as_str(),
@@ -244,7 +253,9 @@ fn prepare(tool: &Tool, call: &Call) -> Result<(Vec<u8>, Program), String> {
     });
     if request.len() as u64 > tool.limits.request {
         let (size, limit) = (request.len(), tool.limits.request);
-        return Err(format!("the request has {size} bytes and may have {limit}; raise `limits.request` or pass a file"));
+        return Err(format!(
+            "the request has {size} bytes and may have {limit}; raise `limits.request` or pass a file"
+        ));
     }
     let mut env = tool.env.resolve(|name| std::env::var(name).ok());
     if let Some(context) = &call.traceparent {
@@ -303,7 +314,9 @@ async fn converse(talk: &mut Talk, pipes: Pipes, request: Vec<u8>, too_long: &No
     };
     let read = drain(stdout, |bytes| said.take(bytes, too_long));
     let (written, read, read_errors) = tokio::join!(write, read, drain(stderr, |bytes| errors.push(bytes)));
-    let broke = |error: Option<std::io::Error>, which: fn(String) -> Broke| error.map(|error| which(error.to_string()));
+    let broke = |error: Option<std::io::Error>, which: fn(String) -> Broke| {
+        error.map(|error| which(error.to_string()))
+    };
     broke(written.err(), Broke::Stdin)
         .or_else(|| broke(read.err(), Broke::Stdout))
         .or_else(|| broke(read_errors.err(), Broke::Stderr))

@@ -22,7 +22,9 @@ pub struct ToolId(String);
 
 /// Why a text can't name a tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{id}` can't be the id of a tool: {why}; use letters, digits, `_`, `.`, `-` and `/`, such as label-printer/print")]
+#[error(
+    "`{id}` can't be the id of a tool: {why}; use letters, digits, `_`, `.`, `-` and `/`, such as label-printer/print"
+)]
 pub struct ToolIdError {
     id: String,
     why: &'static str,

@@ -121,11 +121,9 @@ mod tests {
     // spec: X-7
     #[test]
     fn what_the_runner_did_comes_before_how_the_program_left() {
-        for (stop, ending) in [
-            (Stop::Timeout, "timeout"),
-            (Stop::Cancelled, "cancelled"),
-            (Stop::OutputLimit, "output_limit"),
-        ] {
+        for (stop, ending) in
+            [(Stop::Timeout, "timeout"), (Stop::Cancelled, "cancelled"), (Stop::OutputLimit, "output_limit")]
+        {
             for exit in [Exit::Code(0), Exit::Code(1), Exit::Signal(15)] {
                 check(Lived { stop: Some(stop), ..left(exit) }, true, "{}", ending, None);
             }

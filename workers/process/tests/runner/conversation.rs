@@ -22,7 +22,10 @@ async fn a_tool_gets_one_object_and_its_result_comes_back() {
         "tool_id": "test/sh", "exec_id": call.exec_id, "input": {"label": "ä"}, "config": {"dpi": 300},
         "env": {"PRINTER": "10.0.0.9"}, "timeout_ms": 60_000,
     });
-    assert_eq!((run.ending.name(), run.output, run.metadata), ("success", Some(expected), Some(json!({"m": 1}))));
+    assert_eq!(
+        (run.ending.name(), run.output, run.metadata),
+        ("success", Some(expected), Some(json!({"m": 1})))
+    );
     assert_eq!((run.ending.outcome(), run.ending.error_kind()), ("success", None));
 }
 
@@ -108,8 +111,12 @@ async fn only_what_is_allowed_is_in_its_environment() {
     let call = Call::new().with_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     let run = run(&tool, call.clone()).await;
     let output = run.output.expect("it ran");
-    let mut names: Vec<&str> =
-        output.as_str().expect("text").lines().map(|line| line.split('=').next().unwrap_or_default()).collect();
+    let mut names: Vec<&str> = output
+        .as_str()
+        .expect("text")
+        .lines()
+        .map(|line| line.split('=').next().unwrap_or_default())
+        .collect();
     names.sort_unstable();
     // What the shell makes up by itself.
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
@@ -155,7 +162,10 @@ async fn a_call_that_cannot_be_taken_starts_nothing() {
     ] {
         let run = run(&tool.clone().with_protocol(Protocol::Raw), call).await;
         assert!(run.ending.to_string().contains(why), "{}", run.ending);
-        assert_eq!((run.ending.name(), run.ending.error_kind(), run.pid), ("invalid_input", Some("start"), None));
+        assert_eq!(
+            (run.ending.name(), run.ending.error_kind(), run.pid),
+            ("invalid_input", Some("start"), None)
+        );
     }
     let run = run(&sh("exit 0"), Call::new().with_traceparent("a\nb")).await;
     assert_eq!(run.ending.name(), "invalid_input");

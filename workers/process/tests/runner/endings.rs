@@ -64,7 +64,8 @@ async fn the_polite_signal_leaves_time_to_tidy_up() {
 // spec: X-4
 #[tokio::test]
 async fn helpers_of_a_tool_that_obeys_have_the_rest_of_the_grace() {
-    let script = "sh -c 'trap \"sleep 0.3; echo helper >&2; exit\" TERM; sleep 600 & wait' & trap 'exit 0' TERM; wait";
+    let script =
+        "sh -c 'trap \"sleep 0.3; echo helper >&2; exit\" TERM; sleep 600 & wait' & trap 'exit 0' TERM; wait";
     let run = run(&sh(script).with_limits(times(400, 5_000)), Call::new()).await;
     assert_eq!((run.ending.name(), run.stderr.text().as_ref()), ("timeout", "helper\n"));
 }

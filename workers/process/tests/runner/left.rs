@@ -45,7 +45,8 @@ async fn who_leaves_group_and_session_is_ended_at_the_deadline() {
 // spec: X-4
 #[tokio::test]
 async fn many_who_fork_while_they_are_killed_are_ended() {
-    let script = "for i in 1 2 3 4 5 6 7 8 9 10; do setsid sh -c 'while :; do sleep 0.01; done' & done; sleep 600";
+    let script =
+        "for i in 1 2 3 4 5 6 7 8 9 10; do setsid sh -c 'while :; do sleep 0.01; done' & done; sleep 600";
     assert_eq!(run(&sh(script).with_limits(times(500, 200)), Call::new()).await.ending.name(), "timeout");
 }
 

@@ -44,9 +44,12 @@ fn pids(id: &str, owner: u32) -> Vec<u32> {
 }
 
 fn notes_in(folder: &Path) -> usize {
-    std::fs::read_dir(folder).expect("a folder").filter(|file| {
-        file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "run"))
-    }).count()
+    std::fs::read_dir(folder)
+        .expect("a folder")
+        .filter(|file| {
+            file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|end| end == "run"))
+        })
+        .count()
 }
 
 // spec: X-4
@@ -97,7 +100,8 @@ async fn who_survived_owner_and_keeper_is_ended_at_the_next_start() {
     assert!(survivors >= 4, "without the ledger they live on");
 
     let found = ledger.end_survivors().expect("readable");
-    assert_eq!((found.runs, found.killed), (1, survivors));
+    // Who ends because another one was killed needs no killing.
+    assert!(found.runs == 1 && (1..=survivors).contains(&found.killed), "{found:?} of {survivors}");
     until("nobody is left", || pids(&id, 0).is_empty()).await;
     assert_eq!(ledger.end_survivors().expect("readable").runs, 0, "it is forgotten");
 }

@@ -10,20 +10,20 @@ use tokio_util::sync::CancellationToken;
 /// How long a condition that comes about by itself may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn runner() -> Runner {
+pub(crate) fn runner() -> Runner {
     Runner::new(Keeper::program(env!("CARGO_BIN_EXE_fsm-keeper")))
 }
 
-pub fn sh(script: &str) -> Tool {
+pub(crate) fn sh(script: &str) -> Tool {
     Tool::try_new(ToolId::try_new("test/sh").expect("a good id"), ["sh", "-c", script]).expect("a command")
 }
 
-pub fn raw(script: &str) -> Tool {
+pub(crate) fn raw(script: &str) -> Tool {
     sh(script).with_protocol(Protocol::Raw)
 }
 
 /// Limits with these times in milliseconds.
-pub fn times(timeout: u64, grace: u64) -> Limits {
+pub(crate) fn times(timeout: u64, grace: u64) -> Limits {
     let mut limits = Limits::default();
     limits.timeout = Duration::from_millis(timeout);
     limits.grace = Duration::from_millis(grace);
@@ -31,11 +31,11 @@ pub fn times(timeout: u64, grace: u64) -> Limits {
 }
 
 /// Runs it and holds what is promised of every run: in time, and nobody left.
-pub async fn run(tool: &Tool, call: Call) -> Run {
+pub(crate) async fn run(tool: &Tool, call: Call) -> Run {
     run_with(&runner(), tool, call).await
 }
 
-pub async fn run_with(runner: &Runner, tool: &Tool, call: Call) -> Run {
+pub(crate) async fn run_with(runner: &Runner, tool: &Tool, call: Call) -> Run {
     let run = runner.run(tool, call, &CancellationToken::new()).await;
     let limits = tool.limits();
     let bound = limits.timeout + limits.grace + Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub async fn run_with(runner: &Runner, tool: &Tool, call: Call) -> Run {
 }
 
 /// Processes of a run that live: by the mark in their environment or arguments, or in its group or session.
-pub fn left(mark: &str, leader: Option<u32>) -> Vec<String> {
+pub(crate) fn left(mark: &str, leader: Option<u32>) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("there is /proc") {
         let Ok(pid) = entry.expect("an entry").file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -55,23 +55,23 @@ pub fn left(mark: &str, leader: Option<u32>) -> Vec<String> {
             let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             String::from_utf8_lossy(&text).contains(mark)
         });
-        let related = [&fields[2], &fields[3]].iter().any(|id| id.parse() == Ok(leader.unwrap_or(0)));
+        let related = leader.is_some_and(|leader| fields[2..4].contains(&leader.to_string()));
         let dead = ["Z", "X"].contains(&fields[0].as_str());
         if (marked || related) && !dead && pid != std::process::id() {
-            found.push(format!("{pid} {}", fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()));
+            found.push(format!("{pid} {}", fields[0]));
         }
     }
     found
 }
 
 /// State, parent, group, session, … of a process.
-pub fn stat(pid: u32) -> Option<Vec<String>> {
+pub(crate) fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(stat[stat.rfind(')')? + 1..].split_whitespace().map(String::from).collect())
 }
 
 /// Waits until a condition holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < end, "in vain: {what}");
@@ -83,8 +83,10 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 async fn no_zombies() {
     let me = std::process::id().to_string();
     let zombie = |pid| stat(pid).is_some_and(|fields| fields[0] == "Z" && fields[1] == me);
-    let pids = || fs::read_dir("/proc").expect("there is /proc").filter_map(|entry| {
-        entry.ok()?.file_name().to_string_lossy().parse::<u32>().ok()
-    });
+    let pids = || {
+        fs::read_dir("/proc")
+            .expect("there is /proc")
+            .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse::<u32>().ok())
+    };
     until("no child of ours is unreaped", || !pids().any(zombie)).await;
 }
