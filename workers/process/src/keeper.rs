@@ -124,21 +124,25 @@ fn start(launch: &Launch, pipes: [OwnedFd; 3]) -> Result<Pid, String> {
         command.current_dir(cwd);
     }
     // The command goes at the end of this function, and with it our ends of the pipes.
-    let child = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => match launch.env.get("PATH") {
+    let child = command.spawn().map_err(|error| cannot_start(program, launch, &error))?;
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "it has no pid".to_owned())
+}
+
+fn cannot_start(program: &str, launch: &Launch, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return match launch.env.get("PATH") {
             Some(path) => {
                 format!("there is no program `{program}` in {path}; install it or write its whole path")
             }
             None => {
                 format!("there is no program `{program}`, and PATH is not passed on; write its whole path")
             }
-        },
-        io::ErrorKind::PermissionDenied => {
-            format!("`{program}` may not be executed; check its mode and owner")
-        }
-        _ => format!("`{program}` can't be executed: {error}"),
-    })?;
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "it has no pid".to_owned())
+        };
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return format!("`{program}` may not be executed; check its mode and owner");
+    }
+    format!("`{program}` can't be executed: {error}")
 }
 
 /// Follows orders; a socket that closes is the owner's death, and the order to kill.
