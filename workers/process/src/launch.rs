@@ -250,9 +250,14 @@ impl Kept {
         }
     }
 
-    /// Its pid, for people.
-    pub(crate) fn pid(&self) -> i32 {
-        self.note.tool.pid
+    /// Who it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.note.tool
+    }
+
+    /// A file of its cgroup, if it has one.
+    pub(crate) fn cgroup_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.owned.as_ref()?.cgroup.as_ref()?.path.join(name))
     }
 
     /// The kernel killed somebody of it for memory; known when it is gone.

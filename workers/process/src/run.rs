@@ -214,7 +214,7 @@ impl Runner {
             kept.finish().await;
             return Err(ending);
         }
-        run.pid = u32::try_from(kept.pid()).ok();
+        run.pid = u32::try_from(kept.identity().pid).ok();
         let limit = tool.limits.stdout;
         let said = Said { bytes: Vec::new(), first_byte: None, limit, over: false, started };
         let mut talk = Talk { said, stderr: Captured::keeping(tool.limits.stderr) };
@@ -391,7 +391,7 @@ async fn live(
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
