@@ -66,7 +66,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
         .map_err(|error| Failure::of(&error))?;
     let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
     let store = persistence.store();
-    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence)
+    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence, kinds::process())
         .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;

@@ -69,6 +69,26 @@ fn a_process_that_leaves_is_restarted_by_the_engine() {
 }
 
 #[test]
+fn a_process_that_runs_already_is_taken_over_without_a_start() {
+    case(alive(true)).next(Stopped).moves_to(TryingToStart);
+    case(alive(true)).next(TryingToStart).moves_to(WaitingReady);
+    case(alive(true)).next(WaitingReady).moves_to(Running);
+}
+
+#[test]
+fn a_process_that_is_never_ready_is_killed_and_started_anew() {
+    let limit = config().ready_within.get();
+    case(alive(false))
+        .in_state_for(limit)
+        .next(WaitingReady)
+        .moves_to(Crashed)
+        .because("not ready within 30s");
+    case(alive(false)).next(WaitingReady).wakes();
+    case(alive(false)).next(Crashed).acts("kill");
+    case(left(Exit::Signal(9))).next(Crashed).restarts();
+}
+
+#[test]
 fn a_process_that_is_not_well_is_degraded_until_it_is() {
     case(unwell()).next(Running).moves_to(Degraded).because("no answer");
     case(unwell()).next(Degraded).stays().because("no answer");

@@ -1,9 +1,13 @@
 //! Tools in shell, and a look through the process table for what a run left.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fsm_worker_process::{Call, Keeper, Limits, Protocol, Run, Runner, Tool, ToolId};
+use fsm_testkit::Workbench;
+use fsm_worker_process::{
+    Call, Keeper, Limits, Process, ProcessConfig, ProcessObserved, Protocol, Run, Runner, Tool, ToolId,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -89,4 +93,40 @@ async fn no_zombies() {
             .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse::<u32>().ok())
     };
     until("no child of ours is unreaped", || !pids().any(zombie)).await;
+}
+
+/// A process of the kind that runs this script.
+pub(crate) fn script(text: &str) -> ProcessConfig {
+    ProcessConfig::new(["sh", "-c", text])
+}
+
+pub(crate) fn bench(config: ProcessConfig) -> Workbench<Process> {
+    let keeper = Keeper::program(env!("CARGO_BIN_EXE_fsm-keeper"));
+    Workbench::new(Process::new(keeper), config)
+}
+
+pub(crate) async fn look(bench: &Workbench<Process>) -> Arc<ProcessObserved> {
+    bench.collect().await.expect("what can't be read is missing, and no error")
+}
+
+/// Looks until it is as said.
+pub(crate) async fn seen(
+    bench: &Workbench<Process>,
+    what: &str,
+    holds: impl Fn(&ProcessObserved) -> bool,
+) -> Arc<ProcessObserved> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let seen = look(bench).await;
+        if holds(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < end, "in vain: {what}; {seen:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A mark for the arguments of a program, by which it is found in the process table.
+pub(crate) fn mark() -> String {
+    Call::new().exec_id
 }

@@ -1,7 +1,0 @@
-//! The runner against programs that mean it harm; every one is real.
-
-mod conversation;
-mod endings;
-mod left;
-mod owner;
-mod support;
