@@ -125,8 +125,8 @@ fn parse(text: &str) -> Result<Answer, String> {
     }
 }
 
-/// Enough to recognise what it is.
 fn start_of(text: &str) -> &str {
+    /// Enough to recognise what it is, and to fit into a line of the tree.
     const SHOWN: usize = 40;
     text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }

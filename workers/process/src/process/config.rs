@@ -156,9 +156,8 @@ impl ProcessConfig {
                 return wrong(error.to_string(), "env");
             }
         }
-        match Target::of_ready(&self.ready) {
-            Some(Err(error)) => return wrong(error, "ready"),
-            Some(Ok(_)) | None => {}
+        if let Some(Err(error)) = Target::of_ready(&self.ready) {
+            return wrong(error, "ready");
         }
         match self.live.as_ref().map(Target::of_live) {
             Some(Err(error)) => wrong(error, "live"),

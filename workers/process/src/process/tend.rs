@@ -162,6 +162,7 @@ pub(super) async fn tend(launcher: Launcher, name: Arc<str>, program: Program, m
         Ok(begun) => begun,
         Err(error) => return failed(error),
     };
+    // Whichever is cancelled isn't needed again: the handshake is replaced by `finish`, the order is read again.
     let started = tokio::select! {
         started = kept.handshake() => Some(started),
         // An order during the handshake: whatever was started so far is ended.

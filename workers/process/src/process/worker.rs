@@ -19,6 +19,7 @@ use crate::env::Environment;
 use crate::launch::{Keeper, Launcher, Program};
 use crate::ledger::Ledger;
 
+/// The longest that a handshake may take, and stopping a predecessor of the usual grace before it.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A longer grace outlives the action; the next one goes on waiting for the same end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
