@@ -71,7 +71,8 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let port = Arc::new(Port::default());
     let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
     let communicator = Communicator::new(exchange, Arc::clone(&store));
-    let kinds = kinds::registry(loaded.root.name.as_str(), Some(&metrics), persistence, communicator)
+    let agent = loaded.root.name.as_str();
+    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, kinds::process())
         .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;

@@ -14,6 +14,7 @@ use fsm_testkit::Transcript;
 use fsm_testkit::workers::{Script, Scripted, World};
 use fsm_worker_communicator::{Communicator, Exchange, Pace};
 use fsm_worker_persistence::Persistence;
+use fsm_worker_process::{Keeper, Process};
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -101,7 +102,8 @@ impl Stage {
         let port = Arc::new(Port::default());
         let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
         let communicator = Communicator::new(exchange, Arc::clone(&watched)).with_pace(time.pace());
-        let mut registry = kinds::registry("scenario", None, persistence, communicator)?;
+        let process = Process::new(Keeper::this_program());
+        let mut registry = kinds::registry("scenario", None, persistence, communicator, process)?;
         registry.register(Scripted::new(&world))?;
         let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
         let mut config = time.driver();

@@ -26,6 +26,7 @@ use fsm_worker_examples::parent::Parent;
 use fsm_worker_examples::slow::{Slow, SlowAction, SlowConfig, SlowObserved};
 use fsm_worker_examples::template_demo::TemplateDemo;
 use fsm_worker_persistence::{Persistence, PersistenceAction, PersistenceConfig, PersistenceObserved};
+use fsm_worker_process::{Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready};
 use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
 
 use super::World;
@@ -56,7 +57,8 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Slow, _>(StandIn::new(world))?
         .register_io::<Panicking, _>(StandIn::new(world))?
         .register_io::<Persistence, _>(StandIn::new(world))?
-        .register_io::<Communicator, _>(StandIn::new(world))?;
+        .register_io::<Communicator, _>(StandIn::new(world))?
+        .register_io::<Process, _>(StandIn::new(world))?;
     Ok(registry)
 }
 
@@ -299,6 +301,35 @@ impl Simulated for Communicator {
                 Effect::Ask
             }
             CommunicatorAction::ResetTransport { hang_up: true } => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Process {
+    fn seen(config: &Arc<ProcessConfig>, sight: Sight<ProcessConfig>) -> ProcessObserved {
+        let mut seen = ProcessObserved::default();
+        if sight.started.is_none() {
+            return seen;
+        }
+        // One that is ready by its exit has left as soon as it is looked at.
+        let is_done = config.ready == Ready::Exit;
+        seen.ended = sight.ended || is_done;
+        seen.exit = seen.ended.then_some(Exit::Code(i32::from(!is_done)));
+        seen.alive = !seen.ended;
+        seen.ready = seen.alive && sight.trouble != Some(Trouble::Slow);
+        seen.unwell = match sight.trouble {
+            Some(Trouble::Away | Trouble::Silent) => Some("simulated: no answer".into()),
+            Some(Trouble::Ill) => Some("simulated: it says that it is ill".into()),
+            Some(Trouble::Slow) | None => None,
+        };
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &ProcessAction) -> Effect {
+        match action {
+            ProcessAction::Start => Effect::Start,
+            ProcessAction::Stop | ProcessAction::Kill => Effect::Stop,
         }
     }
 }

@@ -1,0 +1,244 @@
+//! The I/O half of `process`: starts a program, looks at it, ends it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fsm_core::{
+    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
+    DeriveError, DesiredState, Policy, RequestError, RetryPolicy, UserSpec, Worker,
+};
+
+use super::check::Target;
+use super::config::{ProcessConfig, Ready};
+use super::observed::ProcessObserved;
+use super::state::ProcessState;
+use super::tend::{LastWord, Stage, Tended, tend};
+use super::usage::usage;
+use crate::cgroup::Cgroups;
+use crate::env::Environment;
+use crate::launch::{Keeper, Launcher, Program};
+use crate::ledger::Ledger;
+
+/// The longest that a handshake may take, and stopping a predecessor of the usual grace before it.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// A longer grace outlives the action; the next one goes on waiting for the same end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Checks that may fail in a row: one is a busy moment, two are bad luck.
+const FAILURES: u32 = 3;
+
+/// The kind `process`.
+#[derive(Debug)]
+pub struct Process {
+    launcher: Launcher,
+}
+
+impl Process {
+    /// Starts programs with this keeper, without cgroups and without notes.
+    pub fn new(keeper: Keeper) -> Self {
+        Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
+    }
+
+    /// Keeps notes of what runs, so that the next start can end what survived.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.launcher.ledger = Some(ledger);
+        self
+    }
+
+    /// Gives each process a cgroup of its own.
+    #[must_use]
+    pub fn with_cgroups(mut self, cgroups: Cgroups) -> Self {
+        self.launcher.cgroups = Some(cgroups);
+        self
+    }
+}
+
+/// What one incarnation owns: its last start.
+#[derive(Debug, Default)]
+pub struct ProcessLife {
+    last: Mutex<Option<Arc<Tended>>>,
+}
+
+impl ProcessLife {
+    fn last(&self) -> Option<Arc<Tended>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, tended: Option<Arc<Tended>>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = tended;
+    }
+}
+
+/// What can be done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessAction {
+    /// Starts it, unless it runs as the config says; another one is stopped before.
+    Start,
+    /// Ends it, politely first, and forgets how it ended.
+    Stop,
+    /// Kills it at once.
+    Kill,
+}
+
+impl Action for ProcessAction {
+    const NAMES: &'static [&'static str] = &["start", "stop", "kill"];
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Kill => "kill",
+        }
+    }
+
+    fn from_request(name: &str, _input: serde_json::Value) -> Result<Self, RequestError> {
+        match name {
+            "start" => Ok(Self::Start),
+            "stop" => Ok(Self::Stop),
+            "kill" => Ok(Self::Kill),
+            other => Err(RequestError::Unknown { name: other.into(), known: Self::NAMES }),
+        }
+    }
+}
+
+impl Worker for Process {
+    const KIND: &'static str = "process";
+    // What does not start is tried again with the engine's back-off, so that its reason is seen at once.
+    const POLICY: Policy = Policy::DEFAULT.with_actions(&[
+        ActionPolicy::new("start", START_TIMEOUT).with_retry(RetryPolicy::NEVER),
+        ActionPolicy::new("stop", STOP_TIMEOUT).with_retry(RetryPolicy::NEVER),
+        ActionPolicy::new("kill", STOP_TIMEOUT).with_retry(RetryPolicy::NEVER),
+    ]);
+    type Config = ProcessConfig;
+    type Observed = ProcessObserved;
+    type State = ProcessState;
+    type Action = ProcessAction;
+    type Handle = ProcessLife;
+
+    fn derive_desired_state(
+        spec: &UserSpec<ProcessConfig>,
+        _cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<ProcessConfig>, DeriveError> {
+        spec.config.check()?;
+        Ok(DesiredState::running(spec))
+    }
+
+    async fn collect_observed_state(
+        &self,
+        cx: CollectContext<'_, Self>,
+    ) -> Result<ProcessObserved, CollectError> {
+        let Some(last) = cx.handle().last() else { return Ok(ProcessObserved::default()) };
+        let mut seen = ProcessObserved {
+            log: last.log(),
+            deployed: Some(Arc::clone(&last.config)),
+            ..ProcessObserved::default()
+        };
+        match last.stage() {
+            Stage::Starting => seen.alive = true,
+            // Nothing ever ran: as before its start.
+            Stage::Failed(_) => seen.deployed = None,
+            Stage::Ended(exit) => (seen.ended, seen.exit) = (true, exit),
+            Stage::Alive(identity) => {
+                seen.alive = true;
+                seen.pid = u32::try_from(identity.pid).ok();
+                seen.usage = usage(identity, last.cgroup_memory());
+                let (ready, unwell) = tokio::join!(is_ready(&last), is_unwell(&last));
+                (seen.ready, seen.unwell) = (ready, unwell);
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn execute(&self, action: ProcessAction, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        let last = cx.handle().last();
+        match (action, last) {
+            (ProcessAction::Start, last) => self.start(&cx, last).await?,
+            (ProcessAction::Stop, Some(last)) => {
+                last.end(last.config.grace.get()).await;
+                cx.handle().set(None);
+            }
+            (ProcessAction::Kill, Some(last)) => last.end(Duration::ZERO).await,
+            (ProcessAction::Stop | ProcessAction::Kill, None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Process {
+    /// Idempotent: one that runs with this config is left alone, one that is being started is waited for.
+    async fn start(
+        &self,
+        cx: &ActionContext<'_, Self>,
+        last: Option<Arc<Tended>>,
+    ) -> Result<(), ActionError> {
+        let config = cx.config();
+        if let Some(last) = last {
+            match last.stage() {
+                Stage::Starting | Stage::Alive(_) if last.config == *config => {
+                    return outcome(last.started().await);
+                }
+                Stage::Starting | Stage::Alive(_) => last.end(last.config.grace.get()).await,
+                Stage::Failed(_) | Stage::Ended(_) => {}
+            }
+        }
+        let program = program(config)?;
+        let tended = Arc::new(Tended::new(Arc::clone(config)));
+        // No await between these: what is started has an owner.
+        cx.handle().set(Some(Arc::clone(&tended)));
+        let name: Arc<str> = cx.identity().path.to_string().into();
+        cx.spawn("process", tend(self.launcher.clone(), name, program, LastWord::about(&tended)));
+        outcome(tended.started().await)
+    }
+}
+
+fn outcome(stage: Stage) -> Result<(), ActionError> {
+    match stage {
+        Stage::Failed(why) => Err(ActionError::transient(String::from(&*why))),
+        // One that has left by now was started all the same; the observation tells what became of it.
+        Stage::Starting | Stage::Alive(_) | Stage::Ended(_) => Ok(()),
+    }
+}
+
+fn program(config: &ProcessConfig) -> Result<Program, ActionError> {
+    let wrong = |error: crate::EnvError| ActionError::permanent(error.to_string());
+    let mut env = Environment::allowing(config.allow_env.iter().map(String::as_str)).map_err(wrong)?;
+    for (name, value) in &config.env {
+        let value = value.resolve().map_err(|error| {
+            ActionError::transient(format!("the value of {name} is not known")).with_source(error)
+        })?;
+        env = env.with(name, value.into_exposed()).map_err(wrong)?;
+    }
+    Ok(Program {
+        argv: config.command.clone(),
+        env: env.resolve(|name| std::env::var(name).ok()),
+        cwd: config.cwd.clone(),
+        memory: config.memory,
+        grace: config.grace.get(),
+    })
+}
+
+async fn is_ready(last: &Tended) -> bool {
+    match &last.config.ready {
+        Ready::None => true,
+        Ready::Exit => false,
+        Ready::Log(_) => last.said_ready(),
+        Ready::Tcp(_) | Ready::Http(_) if last.has_answered() => true,
+        ready @ (Ready::Tcp(_) | Ready::Http(_)) => {
+            let well = match Target::of_ready(ready) {
+                Some(Ok(target)) => target.ask().await.is_ok(),
+                Some(Err(_)) | None => false,
+            };
+            if well {
+                last.answered();
+            }
+            well
+        }
+    }
+}
+
+async fn is_unwell(last: &Tended) -> Option<Arc<str>> {
+    let target = Target::of_live(last.config.live.as_ref()?).ok()?;
+    let answer = target.ask().await;
+    let failures = last.note(answer.is_ok());
+    answer.err().filter(|_| failures >= FAILURES).map(Arc::from)
+}

@@ -1,0 +1,73 @@
+//! The model check of `process`, and its diagram in docs/workers.
+
+use std::sync::Arc;
+
+use fsm_core::Outcome;
+use fsm_testkit::{listed, model_check};
+use fsm_worker_process::{Exit, Process, ProcessConfig, ProcessObserved, Ready};
+
+fn server() -> ProcessConfig {
+    ProcessConfig::new(["server"])
+}
+
+fn setup() -> ProcessConfig {
+    let mut config = ProcessConfig::new(["setup"]);
+    config.ready = Ready::Exit;
+    config
+}
+
+fn gone() -> ProcessObserved {
+    ProcessObserved::default()
+}
+
+fn alive(config: ProcessConfig) -> ProcessObserved {
+    let mut seen = gone();
+    (seen.alive, seen.deployed) = (true, Some(Arc::new(config)));
+    seen
+}
+
+fn ready(config: ProcessConfig) -> ProcessObserved {
+    let mut seen = alive(config);
+    seen.ready = true;
+    seen
+}
+
+fn unwell() -> ProcessObserved {
+    let mut seen = ready(server());
+    seen.unwell = Some("no answer".into());
+    seen
+}
+
+fn left(config: ProcessConfig, code: i32) -> ProcessObserved {
+    let mut seen = gone();
+    (seen.ended, seen.exit, seen.deployed) = (true, Some(Exit::Code(code)), Some(Arc::new(config)));
+    seen
+}
+
+// spec: K-6, K-9
+#[test]
+fn process_passes_the_model_check() {
+    let report = model_check::<Process>()
+        .configs(listed![server(), setup()])
+        .observations(listed![
+            gone(),
+            alive(server()),
+            ready(server()),
+            unwell(),
+            left(server(), 1),
+            alive(setup()),
+            left(setup(), 0),
+            left(setup(), 1)
+        ])
+        .outcomes([Outcome::Success, Outcome::Failure, Outcome::Timeout])
+        .after("start", |config, seen| seen.runs(config) && seen.unwell.is_none() || seen.is_done(config))
+        .after("stop", |_, seen| !seen.alive && !seen.ended)
+        .after("kill", |_, seen| !seen.alive && seen.ended)
+        // A server becomes ready, and well again, by its own doing.
+        .by_itself(|config, seen| {
+            (seen.runs(config) && seen.ready && seen.unwell.is_none()) || seen.is_done(config)
+        })
+        .assert();
+    let file = format!("{}/../../docs/workers/{}.md", env!("CARGO_MANIFEST_DIR"), report.kind);
+    report.graph().check_file(file).unwrap_or_else(|error| panic!("{error}"));
+}
