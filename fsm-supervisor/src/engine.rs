@@ -5,6 +5,7 @@
 
 mod act;
 mod arena;
+mod chance;
 mod command;
 mod create;
 mod decide;
@@ -44,6 +45,7 @@ use crate::effect::{Effect, Effects};
 use crate::input::{CommandError, Input};
 use crate::meter::Meter;
 use arena::{Arena, Family, NONE};
+use chance::{chance, jittered};
 use due::Due;
 use flags::Flags;
 use needs::Needs;
@@ -470,23 +472,6 @@ impl Engine {
         }
         self.change_root(spec);
     }
-}
-
-/// A number in 0..1 that depends on these only.
-fn chance(seed: u64, whose: &str, attempt: u64) -> f64 {
-    let mut hash = seed ^ 0x9e37_79b9_7f4a_7c15;
-    for byte in whose.bytes().chain(attempt.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    // The upper bits of an FNV hash are its good ones.
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// `base` doubled `failures - 1` times, at most `cap`, ±20 % by chance.
-fn jittered(failures: u32, base: Duration, cap: Duration, chance: f64) -> Duration {
-    let doubled =
-        base.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(cap);
-    doubled.mul_f64(0.8 + 0.4 * chance).min(cap)
 }
 
 /// Time before a failed evaluation, derive or creation is tried again: 1 s doubling to 60 s (S-14, design of pace).

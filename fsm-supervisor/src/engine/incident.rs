@@ -6,6 +6,7 @@ use std::time::Duration;
 use fsm_core::{Goal, Infrastructure, Moment, NodeId, NodePath, Phase, Reason};
 use serde::Serialize;
 
+use super::chance::{chance, jittered};
 use super::flags::Flags;
 use super::needs::{Circuit, Incident};
 use super::{BACK_OFF, BACK_OFF_CAP, Engine};
@@ -147,8 +148,8 @@ impl Engine {
                     None => self.open_incident(key, error),
                 }
                 self.escalate(key, failures);
-                let chance = super::chance(self.config.seed, key, u64::from(failures));
-                let wait = super::jittered(failures, BACK_OFF, BACK_OFF_CAP, chance);
+                let chance = chance(self.config.seed, key, u64::from(failures));
+                let wait = jittered(failures, BACK_OFF, BACK_OFF_CAP, chance);
                 self.needs.probe_at(key, now + wait);
             }
         }
