@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fsm_core::{RegisterError, Registry, Worker};
+use fsm_core::{Outcome, RegisterError, Registry, Worker};
 use fsm_worker_bridge::application::Application;
 use fsm_worker_bridge::bridge::Bridge;
 use fsm_worker_bridge::connection::{
@@ -26,7 +26,10 @@ use fsm_worker_examples::parent::Parent;
 use fsm_worker_examples::slow::{Slow, SlowAction, SlowConfig, SlowObserved};
 use fsm_worker_examples::template_demo::TemplateDemo;
 use fsm_worker_persistence::{Persistence, PersistenceAction, PersistenceConfig, PersistenceObserved};
-use fsm_worker_process::{Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready};
+use fsm_worker_process::{
+    Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready, ToolAction, ToolConfig, ToolEnd,
+    ToolObserved, ToolWorker,
+};
 use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
 
 use super::World;
@@ -58,7 +61,8 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Panicking, _>(StandIn::new(world))?
         .register_io::<Persistence, _>(StandIn::new(world))?
         .register_io::<Communicator, _>(StandIn::new(world))?
-        .register_io::<Process, _>(StandIn::new(world))?;
+        .register_io::<Process, _>(StandIn::new(world))?
+        .register_io::<ToolWorker, _>(StandIn::new(world))?;
     Ok(registry)
 }
 
@@ -330,6 +334,27 @@ impl Simulated for Process {
         match action {
             ProcessAction::Start => Effect::Start,
             ProcessAction::Stop | ProcessAction::Kill => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for ToolWorker {
+    fn seen(_config: &Arc<ToolConfig>, sight: Sight<ToolConfig>) -> ToolObserved {
+        let mut seen = ToolObserved::default();
+        if sight.started.is_none() {
+            return seen;
+        }
+        // A result is final: what goes wrong here makes it late, not bad.
+        seen.running = sight.trouble == Some(Trouble::Slow);
+        seen.end = (!seen.running).then(|| ToolEnd::new(Outcome::Success, "simulated: it succeeded"));
+        seen.deployed = sight.started;
+        seen
+    }
+
+    fn effect(action: &ToolAction) -> Effect {
+        match action {
+            ToolAction::Start => Effect::Start,
+            ToolAction::Cancel | ToolAction::Forget => Effect::Stop,
         }
     }
 }

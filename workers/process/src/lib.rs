@@ -1,10 +1,12 @@
-//! Runs external programs so that nothing of them is left: the runner of tools, and the kind `process`.
+//! Runs external programs so that nothing of them is left: the runner of tools, and the kinds `process` and `tool`.
 //!
 //! A **tool** is a registered program that runs once per call: it gets a request on its stdin and answers on its stdout.
 //! [`Runner::run`] runs one, and tells in a [`Run`] how it ended, what it said and what it used.
 //!
 //! A **process** is a program that is to run all the time: the kind [`Process`] starts it, waits until it is ready, looks
 //! after it and stops it. It is restarted through the engine, with its back-off and budget.
+//!
+//! The kind [`ToolWorker`] makes a node of a tool: it runs once, to its end.
 //!
 //! # What can be relied on
 //!
@@ -25,6 +27,8 @@
 // Kinds.
 mod process;
 mod register;
+mod settings;
+mod tool_kind;
 
 // What is run, and how it ended.
 mod ending;
@@ -57,3 +61,6 @@ pub use protocol::{Protocol, ToolError};
 pub use register::register;
 pub use run::{Call, MemoryLimit, Run, Runner};
 pub use tool::{Limits, Tool, ToolBuildError, ToolId, ToolIdError};
+pub use tool_kind::{
+    ToolAction, ToolConfig, ToolEnd, ToolLife, ToolLimits, ToolObserved, ToolState, ToolWorker,
+};

@@ -140,6 +140,10 @@ impl Runner {
         Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
     }
 
+    pub(crate) fn with_launcher(launcher: Launcher) -> Self {
+        Self { launcher }
+    }
+
     /// Keeps notes of what runs, so that the next start can end what survived.
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {

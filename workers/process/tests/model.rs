@@ -1,10 +1,19 @@
-//! The model check of `process`, and its diagram in docs/workers.
+//! The model checks of `process` and `tool`, and their diagrams in docs/workers.
 
 use std::sync::Arc;
 
 use fsm_core::Outcome;
-use fsm_testkit::{listed, model_check};
-use fsm_worker_process::{Exit, Process, ProcessConfig, ProcessObserved, Ready};
+use fsm_testkit::{Report, listed, model_check};
+use fsm_worker_process::{
+    Exit, Process, ProcessConfig, ProcessObserved, Ready, ToolConfig, ToolEnd, ToolObserved, ToolState,
+    ToolWorker,
+};
+
+#[track_caller]
+fn check_diagram(report: &Report) {
+    let file = format!("{}/../../docs/workers/{}.md", env!("CARGO_MANIFEST_DIR"), report.kind);
+    report.graph().check_file(file).unwrap_or_else(|error| panic!("{error}"));
+}
 
 fn server() -> ProcessConfig {
     ProcessConfig::new(["server"])
@@ -68,6 +77,50 @@ fn process_passes_the_model_check() {
             (seen.runs(config) && seen.ready && seen.unwell.is_none()) || seen.is_done(config)
         })
         .assert();
-    let file = format!("{}/../../docs/workers/{}.md", env!("CARGO_MANIFEST_DIR"), report.kind);
-    report.graph().check_file(file).unwrap_or_else(|error| panic!("{error}"));
+    check_diagram(&report);
+}
+
+fn tool(name: &str) -> ToolConfig {
+    ToolConfig::new([name])
+}
+
+fn nothing() -> ToolObserved {
+    ToolObserved::default()
+}
+
+fn running(config: ToolConfig) -> ToolObserved {
+    let mut seen = nothing();
+    (seen.running, seen.deployed) = (true, Some(Arc::new(config)));
+    seen
+}
+
+fn ended(config: ToolConfig, outcome: Outcome) -> ToolObserved {
+    let mut seen = nothing();
+    (seen.end, seen.deployed) = (Some(ToolEnd::new(outcome, "so it was")), Some(Arc::new(config)));
+    seen
+}
+
+// spec: K-6, K-9
+#[test]
+fn tool_passes_the_model_check() {
+    let report = model_check::<ToolWorker>()
+        .configs(listed![tool("a"), tool("b")])
+        .observations(listed![
+            nothing(),
+            running(tool("a")),
+            running(tool("b")),
+            ended(tool("a"), Outcome::Success),
+            ended(tool("a"), Outcome::Failure),
+            ended(tool("a"), Outcome::Timeout),
+            ended(tool("a"), Outcome::Cancelled),
+            ended(tool("b"), Outcome::Success)
+        ])
+        .after("start", |config, seen| seen.runs(config) || seen.ended(config).is_some())
+        .after("cancel", |_, seen| seen.is_nothing())
+        // It ends by its own doing.
+        .by_itself(|config, seen| seen.ended(config).is_some())
+        // How a run ended is a result, not a fault to be mended.
+        .rests_in([ToolState::Failed, ToolState::TimedOut, ToolState::Cancelled])
+        .assert();
+    check_diagram(&report);
 }

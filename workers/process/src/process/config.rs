@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Target;
-use crate::env::{DEFAULT_ALLOWED, Environment};
+use crate::settings;
 
 /// Most servers are ready within a second or two; one that has to repair a database first says so in its config.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub struct ProcessConfig {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Secret>,
     /// Names of the daemon's variables that it sees too: PATH, HOME, LANG, TZ and TMPDIR by default.
-    #[serde(default = "allowed")]
+    #[serde(default = "settings::allowed")]
     pub allow_env: Vec<String>,
     /// The folder that it runs in, by default the daemon's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,10 +66,6 @@ pub struct ProcessConfig {
     #[serde(default = "log_lines")]
     #[schemars(range(max = MAX_LOG_LINES))]
     pub log_lines: usize,
-}
-
-fn allowed() -> Vec<String> {
-    DEFAULT_ALLOWED.map(String::from).into()
 }
 
 fn ready_within() -> HumanDuration {
@@ -119,7 +115,7 @@ impl ProcessConfig {
         Self {
             command: command.into_iter().map(Into::into).collect(),
             env: BTreeMap::new(),
-            allow_env: allowed(),
+            allow_env: settings::allowed(),
             cwd: None,
             ready: Ready::None,
             ready_within: ready_within(),
@@ -133,28 +129,13 @@ impl ProcessConfig {
     /// What serde can't see.
     pub(super) fn check(&self) -> Result<(), DeriveError> {
         let wrong = |what: String, at: &str| Err(DeriveError::config(what).at(at));
-        if self.command.first().is_none_or(String::is_empty) {
-            return wrong(
-                "it is empty; write the program and its arguments, such as [mosquitto, -v]".into(),
-                "command",
-            );
-        }
-        if self.command.iter().any(|word| word.contains('\0')) {
-            return wrong("an argument holds a NUL byte".into(), "command");
-        }
+        settings::check_command(&self.command)?;
+        settings::check_env(&self.allow_env, &self.env)?;
         if self.log_lines > MAX_LOG_LINES {
             return wrong(
                 format!("{} lines are too many, {MAX_LOG_LINES} may be kept", self.log_lines),
                 "log_lines",
             );
-        }
-        if let Err(error) = Environment::allowing(self.allow_env.iter().map(String::as_str)) {
-            return wrong(error.to_string(), "allow_env");
-        }
-        for name in self.env.keys() {
-            if let Err(error) = Environment::default().with(name, "") {
-                return wrong(error.to_string(), "env");
-            }
         }
         if let Some(Err(error)) = Target::of_ready(&self.ready) {
             return wrong(error, "ready");

@@ -15,9 +15,10 @@ use super::state::ProcessState;
 use super::tend::{LastWord, Stage, Tended, tend};
 use super::usage::usage;
 use crate::cgroup::Cgroups;
-use crate::env::Environment;
 use crate::launch::{Keeper, Launcher, Program};
 use crate::ledger::Ledger;
+use crate::run::Runner;
+use crate::settings;
 
 /// The longest that a handshake may take, and stopping a predecessor of the usual grace before it.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +51,13 @@ impl Process {
     pub fn with_cgroups(mut self, cgroups: Cgroups) -> Self {
         self.launcher.cgroups = Some(cgroups);
         self
+    }
+}
+
+impl Process {
+    /// A runner of tools with the same keeper, notes and cgroups.
+    pub fn runner(&self) -> Runner {
+        Runner::with_launcher(self.launcher.clone())
     }
 }
 
@@ -200,14 +208,7 @@ fn outcome(stage: Stage) -> Result<(), ActionError> {
 }
 
 fn program(config: &ProcessConfig) -> Result<Program, ActionError> {
-    let wrong = |error: crate::EnvError| ActionError::permanent(error.to_string());
-    let mut env = Environment::allowing(config.allow_env.iter().map(String::as_str)).map_err(wrong)?;
-    for (name, value) in &config.env {
-        let value = value.resolve().map_err(|error| {
-            ActionError::transient(format!("the value of {name} is not known")).with_source(error)
-        })?;
-        env = env.with(name, value.into_exposed()).map_err(wrong)?;
-    }
+    let env = settings::environment(&config.allow_env, &config.env)?;
     Ok(Program {
         argv: config.command.clone(),
         env: env.resolve(|name| std::env::var(name).ok()),

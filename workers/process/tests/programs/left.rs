@@ -24,6 +24,7 @@ async fn a_grandchild_that_holds_stdout_delays_nothing() {
     let run = run(&sh("sleep 600 & echo '{\"result\": 1}'"), Call::new()).await;
     assert_eq!((run.ending.name(), run.output), ("success", Some(json!(1))));
     assert!(run.duration < Duration::from_secs(5), "{:?}", run.duration);
+    assert!(run.resources.cpu.is_some(), "its keeper ended it, and told what it used");
 }
 
 // spec: X-4
@@ -31,7 +32,8 @@ async fn a_grandchild_that_holds_stdout_delays_nothing() {
 async fn who_leaves_group_and_session_is_ended_after_a_normal_exit() {
     let call = Call::new();
     let script = format!("{} sleep 0.2; echo '{{\"result\": 1}}'", escapes(&call.exec_id));
-    assert_eq!(run(&sh(&script), call).await.ending.name(), "success");
+    let run = run(&sh(&script), call).await;
+    assert_eq!((run.ending.name(), run.resources.cpu.is_some()), ("success", true), "its keeper ended all");
 }
 
 // spec: X-4

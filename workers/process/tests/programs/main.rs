@@ -11,4 +11,7 @@ mod idempotent;
 mod process;
 mod tree;
 
+// The kind `tool`.
+mod tool;
+
 mod support;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition that comes about by itself may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn runner() -> Runner {
     Runner::new(Keeper::program(env!("CARGO_BIN_EXE_fsm-keeper")))

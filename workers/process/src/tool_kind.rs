@@ -1,0 +1,11 @@
+//! The kind `tool`: a program that is to run once, to its end.
+
+mod config;
+mod observed;
+mod state;
+mod worker;
+
+pub use config::{ToolConfig, ToolLimits};
+pub use observed::{ToolEnd, ToolObserved};
+pub use state::ToolState;
+pub use worker::{ToolAction, ToolLife, ToolWorker};

@@ -1,0 +1,209 @@
+//! The I/O half of `tool`: runs a program once, and tells how it ended.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fsm_core::{
+    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
+    DeriveError, DesiredState, Outcome, Policy, RequestError, RetryPolicy, UserSpec, Worker,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::config::ToolConfig;
+use super::observed::{ToolEnd, ToolObserved};
+use super::state::ToolState;
+use crate::run::{Call, Runner};
+use crate::settings;
+use crate::tool::{Tool, ToolId};
+
+/// A run goes on beside its start, which only has to wait for the end of a run with an old config.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// A longer grace outlives the action; the next one goes on waiting for the same end.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The kind `tool`.
+#[derive(Debug)]
+pub struct ToolWorker {
+    runner: Runner,
+}
+
+impl ToolWorker {
+    /// Runs its tools with this runner.
+    pub fn new(runner: Runner) -> Self {
+        Self { runner }
+    }
+}
+
+/// What one incarnation owns: its last run.
+#[derive(Debug, Default)]
+pub struct ToolLife {
+    last: Mutex<Option<Arc<Once>>>,
+}
+
+/// One run, shared between its task and whoever looks.
+#[derive(Debug)]
+struct Once {
+    config: Arc<ToolConfig>,
+    cancel: CancellationToken,
+    /// Nobody is to see it any more.
+    forgotten: AtomicBool,
+    end: watch::Sender<Option<ToolEnd>>,
+}
+
+impl Once {
+    /// Cancels it and waits for its end. Cancel-safe.
+    async fn cancel(&self) {
+        self.cancel.cancel();
+        // The sender is in self: it can't be closed.
+        let _ = self.end.subscribe().wait_for(Option::is_some).await;
+    }
+}
+
+/// The last word about a run, even when its task is dropped before it began.
+struct LastWord(Arc<Once>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.0.end.send_if_modified(|end| {
+            let open = end.is_none();
+            end.get_or_insert_with(|| ToolEnd::new(Outcome::Cancelled, "its node was ended"));
+            open
+        });
+    }
+}
+
+impl ToolLife {
+    fn last(&self) -> Option<Arc<Once>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, once: Option<Arc<Once>>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = once;
+    }
+}
+
+/// What can be done to a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolAction {
+    /// Runs it, unless it runs with this config; a run with another one is cancelled before. One that has ended is run anew.
+    Start,
+    /// Cancels its run, if there is one.
+    Cancel,
+    /// The same, and forgets how it ended; what a stop asks for.
+    Forget,
+}
+
+impl Action for ToolAction {
+    const NAMES: &'static [&'static str] = &["start", "cancel"];
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Cancel | Self::Forget => "cancel",
+        }
+    }
+
+    fn from_request(name: &str, _input: serde_json::Value) -> Result<Self, RequestError> {
+        match name {
+            "start" => Ok(Self::Start),
+            "cancel" => Ok(Self::Cancel),
+            other => Err(RequestError::Unknown { name: other.into(), known: Self::NAMES }),
+        }
+    }
+}
+
+impl Worker for ToolWorker {
+    const KIND: &'static str = "tool";
+    const POLICY: Policy = Policy::DEFAULT.with_actions(&[
+        ActionPolicy::new("start", START_TIMEOUT).with_retry(RetryPolicy::NEVER),
+        ActionPolicy::new("cancel", CANCEL_TIMEOUT).with_retry(RetryPolicy::NEVER),
+    ]);
+    type Config = ToolConfig;
+    type Observed = ToolObserved;
+    type State = ToolState;
+    type Action = ToolAction;
+    type Handle = ToolLife;
+
+    fn derive_desired_state(
+        spec: &UserSpec<ToolConfig>,
+        _cx: &DeriveContext<'_>,
+    ) -> Result<DesiredState<ToolConfig>, DeriveError> {
+        spec.config.check()?;
+        Ok(DesiredState::running(spec))
+    }
+
+    async fn collect_observed_state(
+        &self,
+        cx: CollectContext<'_, Self>,
+    ) -> Result<ToolObserved, CollectError> {
+        let Some(last) = cx.handle().last() else { return Ok(ToolObserved::default()) };
+        let end = last.end.borrow().clone();
+        let running = end.is_none();
+        if last.forgotten.load(Ordering::Relaxed) {
+            return Ok(ToolObserved { running, ..ToolObserved::default() });
+        }
+        Ok(ToolObserved { running, end, deployed: Some(Arc::clone(&last.config)) })
+    }
+
+    async fn execute(&self, action: ToolAction, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
+        let last = cx.handle().last();
+        match (action, last) {
+            (ToolAction::Start, last) => self.start(&cx, last).await?,
+            (ToolAction::Cancel, Some(last)) => last.cancel().await,
+            (ToolAction::Forget, Some(last)) => {
+                last.forgotten.store(true, Ordering::Relaxed);
+                last.cancel().await;
+                cx.handle().set(None);
+            }
+            (ToolAction::Cancel | ToolAction::Forget, None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl ToolWorker {
+    async fn start(&self, cx: &ActionContext<'_, Self>, last: Option<Arc<Once>>) -> Result<(), ActionError> {
+        let config = cx.config();
+        if let Some(last) = last {
+            let running = last.end.borrow().is_none();
+            if running && last.config == *config && !last.cancel.is_cancelled() {
+                return Ok(());
+            }
+            last.cancel().await;
+        }
+        let tool = tool(cx.identity().path.as_str(), config)?;
+        let once = Arc::new(Once {
+            config: Arc::clone(config),
+            cancel: CancellationToken::new(),
+            forgotten: AtomicBool::new(false),
+            end: watch::Sender::new(None),
+        });
+        // No await between these: what runs has an owner.
+        cx.handle().set(Some(Arc::clone(&once)));
+        let (runner, word) = (self.runner.clone(), LastWord(once));
+        let call = Call::new().with_input(config.input.clone());
+        cx.spawn("tool", async move {
+            let run = runner.run(&tool, call, &word.0.cancel).await;
+            word.0.end.send_replace(Some(ToolEnd::of(run)));
+        });
+        Ok(())
+    }
+}
+
+/// The tool of a node is named after its path.
+fn tool(path: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
+    let id = ToolId::try_new(path.trim_start_matches('/'))
+        .map_err(|error| ActionError::permanent(error.to_string()))?;
+    let tool = Tool::try_new(id, config.command.iter().cloned())
+        .map_err(|error| ActionError::permanent(error.to_string()))?
+        .with_protocol(config.protocol)
+        .with_env(settings::environment(&config.allow_env, &config.env)?)
+        .with_limits((&config.limits).into())
+        .with_config(config.config.clone());
+    Ok(match &config.cwd {
+        Some(cwd) => tool.with_cwd(cwd),
+        None => tool,
+    })
+}
