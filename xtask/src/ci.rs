@@ -51,7 +51,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         shell::run(&mut doc)
     })?;
     ci.step("doctests", |ci| {
-        shell::run(ci.cargo().args(["test", "--doc", "--workspace", "--all-features", "--", "--quiet"]))
+        // That crate is the executor's sources once more, for a scheduler that no doctest brings along.
+        let others = ["--workspace", "--exclude", "fsm-executor-interleavings", "--all-features"];
+        shell::run(ci.cargo().args(["test", "--doc"]).args(others).args(["--", "--quiet"]))
     })?;
     ci.step("example crates", |ci| examples::test_crates(ci.workspace, || ci.cargo()))?;
     ci.step("quick benches", |ci| {
