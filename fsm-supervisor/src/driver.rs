@@ -3,6 +3,7 @@
 //! Two layers of tasks: the loop, and what it started (collections, spawned tasks of incarnations, actions in the executor).
 //! Dropping the loop ends them all.
 
+mod agent;
 mod drive;
 mod handle;
 mod host;
@@ -20,8 +21,9 @@ use fsm_store::Store;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, EngineConfig};
+pub use agent::{ActError, AgentRun};
 use drive::Drive;
-pub use handle::{ActError, ApplyReceipt, AskError, EventReader, Gone, Handle};
+pub use handle::{ApplyReceipt, AskError, EventReader, Gone, Handle};
 use inbox::Inbox;
 
 /// How a tree is run.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fsm_core::erase::{Collected, DynAction};
 use fsm_core::{
-    ActionId, ActionReport, ChildName, ChildSpec, CollectError, Generation, Moment, NodeId, NodePath, Vars,
+    ActionId, ActionReport, ChildName, ChildSpec, CollectError, Generation, Moment, NodeId, NodePath,
+    RequestError, Vars,
 };
 
 /// Something that reached the engine.
@@ -115,6 +116,24 @@ pub enum Refusal {
     ShuttingDown,
 }
 
+impl Refusal {
+    /// As a reason.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "an abandoned action of this path still runs",
+            Self::QueueFull => "action pool full",
+            Self::ShuttingDown => "the action pool is shutting down",
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What an operator can ask for.
 #[non_exhaustive]
 pub enum Command {
@@ -157,6 +176,15 @@ pub enum Command {
         path: NodePath,
         /// What.
         action: Box<dyn DynAction>,
+        /// Who asks.
+        who: Arc<str>,
+    },
+    /// Cancel this action, if it is still in flight.
+    CancelAction {
+        /// Of this node.
+        path: NodePath,
+        /// Which request.
+        action: ActionId,
         /// Who asks.
         who: Arc<str>,
     },
@@ -226,5 +254,22 @@ pub enum CommandError {
         path: NodePath,
         /// Why.
         why: &'static str,
+    },
+}
+
+/// No action can be made of a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActionRequestError {
+    /// The node can't act.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The kind doesn't know it or the input doesn't fit.
+    #[error("{path} can't be asked for this")]
+    Request {
+        /// The node.
+        path: NodePath,
+        /// Why not.
+        source: RequestError,
     },
 }

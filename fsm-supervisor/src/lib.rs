@@ -21,7 +21,7 @@ mod planted;
 
 pub use cycles::cycle_among;
 pub use driver::{
-    ActError, ApplyReceipt, AskError, DriverConfig, EventReader, Gone, Handle, StartError, start,
+    ActError, AgentRun, ApplyReceipt, AskError, DriverConfig, EventReader, Gone, Handle, StartError, start,
 };
 pub use effect::{Change, Effect, Effects, What};
 pub use engine::{
@@ -30,5 +30,5 @@ pub use engine::{
 };
 pub use event::{Event, EventKind};
 pub use history::{HISTORY_LENGTH, HistoryEntry};
-pub use input::{CollectFailure, Command, CommandError, Input, Refusal};
+pub use input::{ActionRequestError, CollectFailure, Command, CommandError, Input, Refusal};
 pub use plan::{CurrentChild, NeedsRestart, PlanEntry, PlanStep, ReconcilePlan, plan};

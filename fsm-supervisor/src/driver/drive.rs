@@ -11,6 +11,7 @@ use fsm_core::{
 use fsm_executor::{EnqueueError, Executor, ExecutorEvent, Priority, Request};
 use fsm_metrics::Metrics;
 use fsm_store::Store;
+use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,8 @@ mod probe;
 use collect::{Collecting, Threads};
 use probe::Probes;
 
-use super::handle::{ActError, ApplyReceipt, Ask};
+use super::agent::{ActError, Awaited, Taken};
+use super::handle::{ApplyReceipt, Ask};
 use super::host::{JobHost, Shared};
 use super::inbox::Inbox;
 use super::record::{ActionRecorder, Pool, Recorder};
@@ -65,6 +67,7 @@ pub(crate) struct Drive {
     /// Paths of actions in flight; of abandoned ones until they end.
     acting: HashMap<NodeId, NodePath>,
     abandoned: HashMap<NodePath, NodeId>,
+    awaited: Awaited,
     /// Grows with each apply that changed something.
     generation: u64,
     /// Evaluations since the last apply began.
@@ -110,6 +113,7 @@ impl Drive {
             probes: Probes::new(),
             acting: HashMap::new(),
             abandoned: HashMap::new(),
+            awaited: Awaited::default(),
             generation: 0,
             evaluated: 0,
             stopping: Vec::new(),
@@ -175,6 +179,7 @@ impl Drive {
 
     /// Forgets what an input says has ended.
     fn before(&mut self, input: &Input) {
+        self.awaited.tell(input);
         match input {
             Input::Observed { node, started, .. } => {
                 if self.collecting.get(node).is_some_and(|c| c.started == *started) {
@@ -334,14 +339,7 @@ impl Drive {
                 let _ = answer.send(result);
             }
             Ask::Act { path, action, input, who, answer } => {
-                let result = match self.engine.request_action(&path, &action, input) {
-                    Ok(action) => self
-                        .engine
-                        .handle(Input::Command(Command::Act { path, action, who }), now)
-                        .map_err(ActError::Command),
-                    Err(why) => Err(ActError::Request(why)),
-                };
-                let _ = answer.send(result);
+                let _ = answer.send(self.act(path, &action, input, who));
             }
             Ask::Apply { root, global, answer } => {
                 self.work();
@@ -352,6 +350,22 @@ impl Drive {
                 let _ = self.engine.handle(Input::Command(Command::Shutdown { within }), now);
                 self.stopping.push(answer);
             }
+        }
+    }
+
+    /// Starts an action that was asked for by name, and knows whether the pool took it.
+    fn act(&mut self, path: NodePath, name: &str, input: Value, who: Arc<str>) -> Result<Taken, ActError> {
+        let action = self.engine.request_action(&path, name, input)?;
+        let command = Command::Act { path: path.clone(), action, who };
+        self.engine.handle(Input::Command(command), self.shared.clock.now())?;
+        let id = self.engine.acting(&path).expect("the command that was carried out started an action");
+        let mut end = self.awaited.wait(id);
+        self.work();
+        match end.try_recv() {
+            Ok(Err(why)) => Err(ActError::Refused { path, action: name.to_owned(), why }),
+            // An end that is there already stays in the channel of the one who asks.
+            Ok(Ok(report)) => Ok((id, Awaited::told(report))),
+            Err(_) => Ok((id, end)),
         }
     }
 
@@ -396,6 +410,10 @@ impl Drive {
         self.collecting.clear();
         self.probes.clear();
         let ended = self.executor.shutdown(self.abort_after).await;
+        self.shared.inbox.take(&mut self.inputs);
+        for input in self.inputs.drain(..) {
+            self.awaited.tell(&input);
+        }
         self.shared.incarnations.end_all().await;
         if !ended.is_clean() {
             tracing::warn!(?ended, "actions were left behind");

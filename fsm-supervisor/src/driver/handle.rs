@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Clock;
+use super::agent::{ActError, Taken};
 use crate::engine::{Engine, IncidentView, LongestStop, NodeView, ShutdownReport, TreeEntry};
 use crate::event::Event;
 use crate::input::{Command, CommandError};
@@ -55,7 +56,7 @@ pub(crate) enum Ask {
         action: String,
         input: Value,
         who: Arc<str>,
-        answer: oneshot::Sender<Result<(), ActError>>,
+        answer: oneshot::Sender<Result<Taken, ActError>>,
     },
     /// Take a new root.
     Apply { root: Arc<ChildSpec>, global: Arc<Vars>, answer: oneshot::Sender<ApplyReceipt> },
@@ -63,21 +64,6 @@ pub(crate) enum Ask {
     Record(Box<dyn FnOnce(&mut TickBatch) + Send>),
     /// Stop everything and end.
     Shutdown { within: Duration, answer: oneshot::Sender<ShutdownReport> },
-}
-
-/// An action can't be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ActError {
-    /// The tree has ended.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-    /// The node can't take it.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    /// The kind doesn't know it or the input doesn't fit.
-    #[error("{0}")]
-    Request(String),
 }
 
 /// A command could not be carried out.
@@ -223,19 +209,15 @@ impl Handle {
         self.command(Command::Delete { parent, name, who: who.into() }).await
     }
 
-    /// Runs an action of a node's kind, asked for by name, through the node's own slot.
-    ///
-    /// # Errors
-    /// [`ActError`] for an unknown action, an input that doesn't fit, or a busy node.
-    pub async fn act(
+    pub(super) async fn ask_to_act(
         &self,
         path: NodePath,
-        action: impl Into<String>,
+        action: String,
         input: Value,
-        who: impl Into<Arc<str>>,
-    ) -> Result<(), ActError> {
+        who: Arc<str>,
+    ) -> Result<Taken, ActError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Ask::Act { path, action: action.into(), input, who: who.into(), answer })?;
+        self.send(Ask::Act { path, action, input, who, answer })?;
         answered.await.map_err(|_| Gone)?
     }
 

@@ -173,14 +173,7 @@ impl Engine {
             activity.running = None;
         }
         self.arena.hot_mut(index).flags.clear(Flags::ACTING);
-        self.hold(
-            index,
-            match why {
-                Refusal::Busy => "an abandoned action of this path still runs",
-                Refusal::QueueFull => "action pool full",
-                Refusal::ShuttingDown => "the action pool is shutting down",
-            },
-        );
+        self.hold(index, why.as_str());
         let at = self.now + self.config.tick_interval;
         self.wake_by(index, at);
     }

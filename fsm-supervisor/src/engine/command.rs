@@ -51,6 +51,14 @@ impl Engine {
                 let index = self.asked(&path, who, action.name())?;
                 self.act_on_request(index, action)
             }
+            Command::CancelAction { path, action, who } => {
+                let index = self.asked(&path, who, "cancel action")?;
+                if self.acting(&path) != Some(action) {
+                    return Err(CommandError::NotNow { path, why: "that action is not in flight any more" });
+                }
+                self.cancel_action(index);
+                Ok(())
+            }
             Command::Upsert { parent, spec, who } => self.upsert(&parent, &spec, who),
             Command::Delete { parent, name, who } => self.delete(&parent, &name, who),
             Command::Shutdown { within } => {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Engine;
 use super::flags::Flags;
 use crate::history::HistoryEntry;
+use crate::input::{ActionRequestError, CommandError};
 
 /// A node in one line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -205,20 +206,28 @@ impl Engine {
     /// An action of a node's kind, made from a request.
     ///
     /// # Errors
-    /// [`fsm_core::RequestError`] as text, or that there is no such node.
+    /// [`ActionRequestError`]: no such node, one that can't act, an unknown action, or an input that doesn't fit.
     pub fn request_action(
         &self,
         path: &NodePath,
         name: &str,
         input: Value,
-    ) -> Result<Box<dyn fsm_core::erase::DynAction>, String> {
-        let index = self.find(path).map_err(|error| error.to_string())?;
+    ) -> Result<Box<dyn fsm_core::erase::DynAction>, ActionRequestError> {
+        let index = self.find(path)?;
         let hot = self.arena.hot(index);
         if hot.slot == Slot::NONE {
-            return Err(format!("{path} can't act: its spec can't be used"));
+            return Err(CommandError::NotNow { path: path.clone(), why: "its spec can't be used" }.into());
         }
-        let kind = &self.kinds[hot.kind as usize];
-        kind.request(name, input).map_err(|error| fsm_core::chain(&error).to_string())
+        self.kinds[hot.kind as usize]
+            .request(name, input)
+            .map_err(|source| ActionRequestError::Request { path: path.clone(), source })
+    }
+
+    /// The action in flight of a node.
+    #[must_use]
+    pub fn acting(&self, path: &NodePath) -> Option<fsm_core::ActionId> {
+        let index = self.find(path).ok()?;
+        Some(self.arena.cold(index).activity.as_ref()?.running.as_ref()?.id)
     }
 
     fn entry(&self, index: u32) -> TreeEntry {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, ChildSpec, ChildrenSpecs, CollectContext, CollectError,
     Config, Decision, DeriveContext, DeriveError, DesiredState, Infrastructure, NoAction, NodePath, Observed,
-    Phase, Policy, RetryPolicy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, act, go, stay,
+    Phase, Policy, RequestError, RetryPolicy, Snapshot, Sort, State, StopSnapshot, UserSpec, Worker, act, go,
+    stay,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,14 @@ impl Action for Start {
     const NAMES: &'static [&'static str] = &["start"];
     fn name(&self) -> &'static str {
         "start"
+    }
+    fn from_request(name: &str, input: serde_json::Value) -> Result<Self, RequestError> {
+        match name {
+            "start" => serde_json::from_value::<()>(input)
+                .map(|()| Self)
+                .map_err(|source| RequestError::Input { name: name.into(), source }),
+            other => Err(RequestError::Unknown { name: other.into(), known: Self::NAMES }),
+        }
     }
 }
 

@@ -4,9 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fsm_core::{ChildName, ChildSpec, NodePath, Outcome, Phase, Registry, Vars};
+use fsm_core::{ChildName, ChildSpec, NodePath, Outcome, Phase, Registry, RequestError, Vars};
+use fsm_executor::ExecutorConfig;
 use fsm_store::{MemoryStore, Store};
-use fsm_supervisor::{Command, DriverConfig, EventKind, Handle, TreeEntry, start};
+use fsm_supervisor::{
+    ActError, ActionRequestError, Command, CommandError, DriverConfig, EventKind, Handle, Refusal, TreeEntry,
+    start,
+};
+use serde_json::json;
 
 use crate::kinds::{Family, FamilyConfig, Rogue, RogueConfig, Script, Sin};
 
@@ -32,14 +37,17 @@ fn family(children: &[(&str, Option<Sin>)]) -> ChildSpec {
 
 impl Tree {
     fn new() -> Self {
+        Self::with(DriverConfig::default())
+    }
+
+    fn with(config: DriverConfig) -> Self {
         let script = Arc::new(Script::default());
         let mut registry = Registry::new();
         registry.register(Rogue(Arc::clone(&script))).unwrap().register(Family).unwrap();
         let series = prometheus::Registry::new();
         let metrics = fsm_metrics::Metrics::try_new(fsm_metrics::MetricsConfig::default(), &series).unwrap();
         let store = Arc::new(MemoryStore::default());
-        let handle =
-            start(registry, DriverConfig::default(), &metrics, Arc::clone(&store) as Arc<dyn Store>).unwrap();
+        let handle = start(registry, config, &metrics, Arc::clone(&store) as Arc<dyn Store>).unwrap();
         Self { handle, script, store, metrics, registry: series }
     }
 
@@ -381,4 +389,79 @@ async fn a_peer_that_comes_back_ends_the_incident_of_all_who_need_it() {
     );
     assert!(tree.handle.incidents().await.unwrap().is_empty());
     tree.handle.shutdown(Duration::from_secs(10)).await.unwrap();
+}
+
+// spec: X-20
+#[tokio::test(start_paused = true)]
+async fn an_agent_run_takes_the_slot_of_its_node_and_tells_its_end() {
+    let tree = Tree::new();
+    tree.apply(&[("a", Some(Sin::HangInStart))]).await;
+    tree.running("/edge/a").await;
+    let act = |input| tree.handle.act(path("/edge/a"), "start", input, "me");
+    let before = tree.script.started.load(Ordering::SeqCst);
+    let report = act(json!(null)).await.unwrap().ended().await.unwrap();
+    assert_eq!((report.name, report.outcome, report.attempts), ("start", Outcome::Success, 1));
+    assert_eq!(tree.script.started.load(Ordering::SeqCst), before + 1);
+
+    // While one is in flight there is no second; a cancel ends it and says so.
+    tree.script.hang_in_start.store(true, Ordering::SeqCst);
+    let mut hanging = act(json!(null)).await.unwrap();
+    let busy = act(json!(null)).await.unwrap_err();
+    assert!(matches!(busy, ActError::Command(CommandError::Busy { action: "start", .. })), "{busy}");
+    hanging.cancel("me").await.unwrap();
+    assert_eq!(hanging.ended().await.unwrap().outcome, Outcome::Cancelled);
+    assert!(tree.script.cleaned_up.load(Ordering::SeqCst));
+    assert!(hanging.cancel("me").await.is_err(), "it has ended");
+
+    // The end of the tree is the end of the run, and it is told.
+    let mut last = act(json!(null)).await.unwrap();
+    tree.handle.shutdown(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(last.ended().await.unwrap().outcome, Outcome::Cancelled);
+}
+
+// spec: X-20
+#[tokio::test(start_paused = true)]
+async fn what_no_action_can_be_made_of_is_refused_with_its_cause() {
+    let tree = Tree::new();
+    tree.apply(&[("a", None)]).await;
+    tree.running("/edge/a").await;
+    let refused = async |at: &str, action: &str, input| {
+        tree.handle.act(path(at), action, input, "me").await.unwrap_err()
+    };
+    let unknown = refused("/edge/a", "explode", json!(null)).await;
+    let ActError::Request(ActionRequestError::Request {
+        source: RequestError::Unknown { name, known }, ..
+    }) = &unknown
+    else {
+        panic!("{unknown}")
+    };
+    assert_eq!((name.as_str(), *known), ("explode", &["start"][..]));
+    let unfit = refused("/edge/a", "start", json!({"x": 1})).await;
+    assert!(
+        matches!(
+            &unfit,
+            ActError::Request(ActionRequestError::Request { source: RequestError::Input { .. }, .. })
+        ),
+        "{unfit}"
+    );
+    let nobody = refused("/edge/b", "start", json!(null)).await;
+    assert!(nobody.to_string().contains("/edge/b"), "{nobody}");
+    assert_eq!(tree.script.started.load(Ordering::SeqCst), 1, "only the worker itself acted");
+}
+
+// spec
+#[tokio::test(start_paused = true)]
+async fn an_agent_run_that_the_pool_refuses_says_so_at_once() {
+    let config = ExecutorConfig::default().with_concurrency(1).with_max_waiting(1);
+    let tree = Tree::with(DriverConfig::default().with_executor(config));
+    let names = ["a", "b", "c"];
+    tree.apply(&names.map(|name| (name, Some(Sin::HangInStart)))).await;
+    for name in names {
+        tree.running(&format!("/edge/{name}")).await;
+    }
+    tree.script.hang_in_start.store(true, Ordering::SeqCst);
+    let act = |name: &str| tree.handle.act(path(&format!("/edge/{name}")), "start", json!(null), "me");
+    let (_running, _waiting) = (act("a").await.unwrap(), act("b").await.unwrap());
+    let refused = act("c").await.unwrap_err();
+    assert!(matches!(refused, ActError::Refused { why: Refusal::QueueFull, .. }), "{refused}");
 }
