@@ -75,13 +75,15 @@ impl Checks {
             let path = &event.path;
             let life = self.lives.entry(path.clone()).or_default();
             match &event.kind {
-                EventKind::NodeCreated { .. } | EventKind::NodeRemoved => {
+                removed_or_created @ (EventKind::NodeCreated { .. } | EventKind::NodeRemoved) => {
                     let rested = matches!(life.phase, None | Some(Phase::Stopped | Phase::Completed));
                     if !rested && !life.forced {
                         let phase = life.phase;
                         return broken("S-20", format!("{path} went before it stopped: it was {phase:?}"));
                     }
-                    let last_back_off = life.last_back_off;
+                    // Who leaves with somebody above it comes back as somebody new; a restart is a creation alone.
+                    let restarts = matches!(removed_or_created, EventKind::NodeCreated { .. });
+                    let last_back_off = life.last_back_off.filter(|_| restarts);
                     *life = Life { last_back_off, ..Life::default() };
                 }
                 EventKind::StateTransition { phase, from, to, .. } => {
