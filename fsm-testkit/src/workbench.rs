@@ -39,6 +39,12 @@ pub struct Workbench<W: Worker> {
     kept: Vec<Box<dyn Any + Send>>,
 }
 
+impl<W: Worker> Drop for Workbench<W> {
+    fn drop(&mut self) {
+        self.host.end();
+    }
+}
+
 /// How far an action that was to be cut off came.
 #[derive(Debug)]
 pub enum Cut {

@@ -9,7 +9,7 @@ use fsm_store::MemoryStore;
 use fsm_worker_communicator::Communicator;
 use fsm_worker_dataflow::Dataflow;
 use fsm_worker_persistence::Persistence;
-use fsm_worker_process::{Cgroups, Keeper, Ledger, Process};
+use fsm_worker_process::{Agents, Cgroups, Keeper, Ledger, NoAgents, Process};
 
 /// The kind `process`, as this machine allows it: with cgroups where they can be made, with notes where there is a folder
 /// for what lives as long as the machine does. What survived an earlier daemon is ended.
@@ -39,7 +39,7 @@ pub fn process() -> Process {
 
 /// All kinds. `agent` tells this daemon from others at the same broker; flows record into `metrics`, if there are any;
 /// `persistence` looks after the store that the tree writes to; `communicator` knows that store and the tree; `process` starts
-/// programs.
+/// programs; steps of workflows ask `agents` for actions of other workers.
 ///
 /// # Errors
 /// [`RegisterError`] when two of them take one name; a mistake of this program.
@@ -49,6 +49,7 @@ pub fn registry(
     persistence: Persistence,
     communicator: Communicator,
     process: Process,
+    agents: Arc<dyn Agents>,
 ) -> Result<Registry, RegisterError> {
     let dataflow = Dataflow::new(agent);
     let dataflow = match metrics {
@@ -62,7 +63,7 @@ pub fn registry(
     fsm_worker_simulator::register(&mut registry)?;
     fsm_worker_persistence::register(&mut registry, persistence)?;
     fsm_worker_communicator::register(&mut registry, communicator)?;
-    fsm_worker_process::register(&mut registry, process)?;
+    fsm_worker_process::register(&mut registry, process, agents)?;
     fsm_worker_examples::register(&mut registry)?;
     Ok(registry)
 }
@@ -74,5 +75,5 @@ pub fn registry(
 pub fn for_checking() -> Result<Registry, RegisterError> {
     let persistence = Persistence::new(Arc::new(MemoryStore::default()));
     let process = Process::new(Keeper::this_program());
-    registry("check", None, persistence, Communicator::for_checking(), process)
+    registry("check", None, persistence, Communicator::for_checking(), process, Arc::new(NoAgents))
 }

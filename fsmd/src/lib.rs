@@ -2,6 +2,7 @@
 //!
 //! Reading order: which kinds there are, how a config becomes a tree, how the tree is run and served, what the verbs print.
 
+pub mod agents;
 pub mod kinds;
 
 pub mod config;

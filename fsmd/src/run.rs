@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::agents::TreeAgents;
 use crate::cli::Failure;
 use crate::config::{self, Loaded};
 use crate::relay::Port;
@@ -72,10 +73,13 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
     let communicator = Communicator::new(exchange, Arc::clone(&store));
     let agent = loaded.root.name.as_str();
-    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, kinds::process())
+    let agents = Arc::new(TreeAgents::default());
+    let asked = Arc::<TreeAgents>::clone(&agents);
+    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, kinds::process(), asked)
         .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;
+    agents.bind(tree.clone());
     let within = loaded.supervision.shutdown_timeout.get();
     let api = http::Api::new(tree.clone(), metrics, within);
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
@@ -95,6 +99,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     tracing::info!(?within, "stopping; a second signal forces it");
     let report = stop(&tree, within, &mut signals).await?;
     port.unbind();
+    agents.unbind();
     drop(ended);
     // A client that doesn't take its answer doesn't hold the end up.
     let _ = tokio::time::timeout(std::time::Duration::from_millis(200), tasks.join_next()).await;

@@ -107,17 +107,23 @@ impl Awaited {
 
     /// Tells whoever waits for what this input says has ended.
     pub(super) fn tell(&mut self, input: &Input) {
-        // Almost no action is awaited: one look, and no copy of the report.
-        let (id, end) = match input {
-            Input::ActionEnded { report, .. } if self.0.contains_key(&report.id) => {
-                (report.id, Ok(report.clone()))
-            }
-            Input::ActionRefused { id, why, .. } => (*id, Err(*why)),
-            _ => return,
-        };
+        match input {
+            // Almost no action is awaited: one look, and no copy of the report.
+            Input::ActionEnded { report, .. } => self.end(report.id, || Ok(report.clone())),
+            Input::ActionRefused { id, why, .. } => self.end(*id, || Err(*why)),
+            Input::Observed { .. }
+            | Input::Pushed { .. }
+            | Input::ActionStarted { .. }
+            | Input::Probed { .. }
+            | Input::Root { .. }
+            | Input::Command(_) => {}
+        }
+    }
+
+    fn end(&mut self, id: ActionId, how: impl FnOnce() -> Result<ActionReport, Refusal>) {
         if let Some(told) = self.0.remove(&id) {
             // Whoever asked may have left.
-            let _ = told.send(end);
+            let _ = told.send(how());
         }
     }
 }

@@ -58,6 +58,11 @@ impl BenchHost {
         tasks.len()
     }
 
+    /// Ends all tasks, also those that hold a way back to this host.
+    pub(super) fn end(&self) {
+        lock(&self.tasks).abort_all();
+    }
+
     pub(super) fn forget_cleanups(&self) {
         lock(&self.cleanups).clear();
     }

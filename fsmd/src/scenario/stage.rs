@@ -14,7 +14,7 @@ use fsm_testkit::Transcript;
 use fsm_testkit::workers::{Script, Scripted, World};
 use fsm_worker_communicator::{Communicator, Exchange, Pace};
 use fsm_worker_persistence::Persistence;
-use fsm_worker_process::{Keeper, Process};
+use fsm_worker_process::{Keeper, NoAgents, Process};
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -103,7 +103,8 @@ impl Stage {
         let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
         let communicator = Communicator::new(exchange, Arc::clone(&watched)).with_pace(time.pace());
         let process = Process::new(Keeper::this_program());
-        let mut registry = kinds::registry("scenario", None, persistence, communicator, process)?;
+        let mut registry =
+            kinds::registry("scenario", None, persistence, communicator, process, Arc::new(NoAgents))?;
         registry.register(Scripted::new(&world))?;
         let metrics = Metrics::try_new(MetricsConfig::default(), &prometheus::Registry::new())?;
         let mut config = time.driver();

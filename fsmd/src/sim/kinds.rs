@@ -27,8 +27,8 @@ use fsm_worker_examples::slow::{Slow, SlowAction, SlowConfig, SlowObserved};
 use fsm_worker_examples::template_demo::TemplateDemo;
 use fsm_worker_persistence::{Persistence, PersistenceAction, PersistenceConfig, PersistenceObserved};
 use fsm_worker_process::{
-    Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready, ToolAction, ToolConfig, ToolEnd,
-    ToolObserved, ToolWorker,
+    Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready, RunEnd, Step, StepAction,
+    StepConfig, StepObserved, ToolAction, ToolConfig, ToolObserved, ToolWorker, Workflow,
 };
 use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
 
@@ -62,7 +62,9 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Persistence, _>(StandIn::new(world))?
         .register_io::<Communicator, _>(StandIn::new(world))?
         .register_io::<Process, _>(StandIn::new(world))?
-        .register_io::<ToolWorker, _>(StandIn::new(world))?;
+        .register_io::<ToolWorker, _>(StandIn::new(world))?
+        .register(Workflow)?
+        .register_io::<Step, _>(StandIn::new(world))?;
     Ok(registry)
 }
 
@@ -346,7 +348,7 @@ impl Simulated for ToolWorker {
         }
         // A result is final: what goes wrong here makes it late, not bad.
         seen.running = sight.trouble == Some(Trouble::Slow);
-        seen.end = (!seen.running).then(|| ToolEnd::new(Outcome::Success, "simulated: it succeeded"));
+        seen.end = (!seen.running).then(|| RunEnd::new(Outcome::Success, "simulated: it succeeded"));
         seen.deployed = sight.started;
         seen
     }
@@ -355,6 +357,25 @@ impl Simulated for ToolWorker {
         match action {
             ToolAction::Start => Effect::Start,
             ToolAction::Cancel | ToolAction::Forget => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Step {
+    fn seen(_config: &Arc<StepConfig>, sight: Sight<StepConfig>) -> StepObserved {
+        let mut seen = StepObserved::default();
+        if sight.started.is_some() {
+            // As a tool's.
+            seen.running = sight.trouble == Some(Trouble::Slow);
+            seen.end = (!seen.running).then(|| RunEnd::new(Outcome::Success, "simulated: it succeeded"));
+        }
+        seen
+    }
+
+    fn effect(action: &StepAction) -> Effect {
+        match action {
+            StepAction::Start => Effect::Start,
+            StepAction::Cancel => Effect::Stop,
         }
     }
 }

@@ -10,3 +10,4 @@ mod relay;
 mod reload;
 mod rig;
 mod verbs;
+mod workflow;

@@ -1,4 +1,4 @@
-//! Runs external programs so that nothing of them is left: the runner of tools, and the kinds `process` and `tool`.
+//! Runs external programs so that nothing of them is left: the runner of tools, and the kinds `process`, `tool` and `workflow`.
 //!
 //! A **tool** is a registered program that runs once per call: it gets a request on its stdin and answers on its stdout.
 //! [`Runner::run`] runs one, and tells in a [`Run`] how it ended, what it said and what it used.
@@ -6,7 +6,8 @@
 //! A **process** is a program that is to run all the time: the kind [`Process`] starts it, waits until it is ready, looks
 //! after it and stops it. It is restarted through the engine, with its back-off and budget.
 //!
-//! The kind [`ToolWorker`] makes a node of a tool: it runs once, to its end.
+//! The kind [`ToolWorker`] makes a node of a tool: it runs once, to its end. The kind [`Workflow`] runs several as its
+//! children, and actions of live workers among them, each when those that it waits for have succeeded.
 //!
 //! # What can be relied on
 //!
@@ -25,12 +26,17 @@
 //! ends everything when the socket to its owner closes. `docs/adr/0005-keeper-process.md` says why. Linux only.
 
 // Kinds.
+mod agents;
+mod once;
 mod process;
 mod register;
 mod settings;
+mod step;
 mod tool_kind;
+mod workflow;
 
 // What is run, and how it ended.
+mod end;
 mod ending;
 mod env;
 mod protocol;
@@ -47,20 +53,26 @@ mod keeper;
 mod launch;
 mod ledger;
 
+pub use agents::{AgentCall, Agents, NoAgents};
 pub use capture::Captured;
 pub use cgroup::{CgroupError, Cgroups};
+pub use end::RunEnd;
 pub use ending::{Ending, Exit, Resources};
 pub use env::{DEFAULT_ALLOWED, EnvError, Environment};
 pub use keeper::{KEEPER_ARG, keeper_main};
 pub use launch::{Keeper, StartError};
 pub use ledger::{Ledger, LedgerError, Survivors};
+pub use once::RunLife;
 pub use process::{
     Live, Process, ProcessAction, ProcessConfig, ProcessLife, ProcessObserved, ProcessState, Ready, Usage,
 };
 pub use protocol::{Protocol, ToolError};
 pub use register::register;
 pub use run::{Call, MemoryLimit, Run, Runner};
+pub use step::{Step, StepAction, StepAgent, StepConfig, StepObserved, StepState};
 pub use tool::{Limits, Tool, ToolBuildError, ToolId, ToolIdError};
-pub use tool_kind::{
-    ToolAction, ToolConfig, ToolEnd, ToolLife, ToolLimits, ToolObserved, ToolState, ToolWorker,
+pub use tool_kind::{ToolAction, ToolConfig, ToolLife, ToolLimits, ToolObserved, ToolState, ToolWorker};
+pub use workflow::{
+    OnFailure, Workflow, WorkflowAction, WorkflowConfig, WorkflowEnd, WorkflowLife, WorkflowObserved,
+    WorkflowState, WorkflowStep,
 };

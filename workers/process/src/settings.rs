@@ -52,3 +52,9 @@ pub(crate) fn environment(
     }
     Ok(all)
 }
+
+/// The same mistake, seen from what holds the config.
+pub(crate) fn below(error: DeriveError, parent: &str) -> DeriveError {
+    let field = error.field().map_or_else(|| parent.to_owned(), |field| format!("{parent}.{field}"));
+    error.at(field)
+}

@@ -6,6 +6,7 @@ mod state;
 mod worker;
 
 pub use config::{ToolConfig, ToolLimits};
-pub use observed::{ToolEnd, ToolObserved};
+pub use observed::ToolObserved;
 pub use state::ToolState;
+pub(crate) use worker::tool;
 pub use worker::{ToolAction, ToolLife, ToolWorker};

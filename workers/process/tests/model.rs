@@ -1,12 +1,13 @@
-//! The model checks of `process` and `tool`, and their diagrams in docs/workers.
+//! The model checks of the kinds, and their diagrams in docs/workers.
 
 use std::sync::Arc;
 
-use fsm_core::Outcome;
+use fsm_core::{ChildName, Outcome, Phase};
 use fsm_testkit::{Report, listed, model_check};
 use fsm_worker_process::{
-    Exit, Process, ProcessConfig, ProcessObserved, Ready, ToolConfig, ToolEnd, ToolObserved, ToolState,
-    ToolWorker,
+    Exit, OnFailure, Process, ProcessConfig, ProcessObserved, Ready, RunEnd, Step, StepAgent, StepConfig,
+    StepObserved, StepState, ToolConfig, ToolObserved, ToolState, ToolWorker, Workflow, WorkflowConfig,
+    WorkflowEnd, WorkflowObserved, WorkflowState, WorkflowStep,
 };
 
 #[track_caller]
@@ -96,7 +97,7 @@ fn running(config: ToolConfig) -> ToolObserved {
 
 fn ended(config: ToolConfig, outcome: Outcome) -> ToolObserved {
     let mut seen = nothing();
-    (seen.end, seen.deployed) = (Some(ToolEnd::new(outcome, "so it was")), Some(Arc::new(config)));
+    (seen.end, seen.deployed) = (Some(RunEnd::new(outcome, "so it was")), Some(Arc::new(config)));
     seen
 }
 
@@ -121,6 +122,91 @@ fn tool_passes_the_model_check() {
         .by_itself(|config, seen| seen.ended(config).is_some())
         // How a run ended is a result, not a fault to be mended.
         .rests_in([ToolState::Failed, ToolState::TimedOut, ToolState::Cancelled])
+        .assert();
+    check_diagram(&report);
+}
+
+fn probe() -> StepConfig {
+    StepConfig::Agent(StepAgent::new("/edge/press-7/connection", "probe"))
+}
+
+fn step(running: bool, end: Option<Outcome>) -> StepObserved {
+    let mut seen = StepObserved::default();
+    (seen.running, seen.end) = (running, end.map(|outcome| RunEnd::new(outcome, "so it was")));
+    seen
+}
+
+// spec: K-6, K-9
+#[test]
+fn step_passes_the_model_check() {
+    let report = model_check::<Step>()
+        .configs(listed![probe()])
+        .observations(listed![
+            step(false, None),
+            step(true, None),
+            step(false, Some(Outcome::Success)),
+            step(false, Some(Outcome::Failure)),
+            step(false, Some(Outcome::Timeout)),
+            step(false, Some(Outcome::Cancelled))
+        ])
+        .after("start", |_, seen| seen.running || seen.end.is_some())
+        .after("cancel", |_, seen| !seen.running)
+        // It ends by its own doing.
+        .by_itself(|_, seen| seen.end.is_some())
+        // How a run ended is a result, not a fault to be mended.
+        .rests_in([StepState::Failed, StepState::TimedOut, StepState::Cancelled])
+        .assert();
+    check_diagram(&report);
+}
+
+fn workflow(on_failure: OnFailure) -> WorkflowConfig {
+    let name = |name: &str| ChildName::try_new(name).expect("a good name");
+    let mut config = WorkflowConfig::new(["first", "other"].map(|at| WorkflowStep::new(name(at), probe())));
+    config.on_failure = on_failure;
+    config
+}
+
+fn noted(started: bool, end: Option<Outcome>) -> WorkflowObserved {
+    let mut seen = WorkflowObserved::default();
+    (seen.started, seen.end) = (started, end.map(WorkflowEnd::new));
+    seen
+}
+
+fn wanted(cancelled: bool) -> WorkflowObserved {
+    let mut seen = noted(true, (!cancelled).then_some(Outcome::Failure));
+    (seen.cancelled, seen.again) = (cancelled, !cancelled);
+    seen
+}
+
+/// What a workflow tells apart.
+const STEP: [(&str, Phase); 4] = [
+    ("Ended", Phase::Stopped),
+    ("Running", Phase::Running),
+    ("Succeeded", Phase::Completed),
+    ("Failed", Phase::Degraded),
+];
+
+// spec: K-6, K-9 — the product with the states of its steps.
+#[test]
+fn workflow_passes_the_model_check() {
+    let report = model_check::<Workflow>()
+        .configs(listed![workflow(OnFailure::Stop), workflow(OnFailure::Continue)])
+        .observations(listed![
+            noted(false, None),
+            noted(true, None),
+            noted(true, Some(Outcome::Success)),
+            noted(true, Some(Outcome::Failure)),
+            noted(true, Some(Outcome::Timeout)),
+            noted(true, Some(Outcome::Cancelled)),
+            wanted(true),
+            wanted(false)
+        ])
+        .child_states("first", STEP)
+        .child_states("other", [STEP[0], STEP[1]])
+        .after("start", |_, seen| seen.started)
+        .after("conclude", |_, seen| seen.end.is_some())
+        // How it ended is a result, not a fault to be mended.
+        .rests_in([WorkflowState::Failed, WorkflowState::TimedOut, WorkflowState::Cancelled])
         .assert();
     check_diagram(&report);
 }

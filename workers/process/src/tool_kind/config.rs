@@ -104,7 +104,7 @@ impl ToolConfig {
     }
 
     /// What serde can't see.
-    pub(super) fn check(&self) -> Result<(), DeriveError> {
+    pub(crate) fn check(&self) -> Result<(), DeriveError> {
         settings::check_command(&self.command)?;
         settings::check_env(&self.allow_env, &self.env)
     }

@@ -1,15 +1,12 @@
 //! What is seen of a tool.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use fsm_core::{Observed, Outcome};
+use fsm_core::Observed;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::config::ToolConfig;
-use crate::ending::{Ending, Exit};
-use crate::run::Run;
+use crate::end::RunEnd;
 
 /// What is seen of a tool.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -18,74 +15,10 @@ pub struct ToolObserved {
     /// It runs.
     pub running: bool,
     /// How its last run ended; none while one runs, and before the first.
-    pub end: Option<ToolEnd>,
+    pub end: Option<RunEnd>,
     /// The config of its last run.
     #[serde(skip)]
     pub deployed: Option<Arc<ToolConfig>>,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ToolEnd {
-    /// Success, failure, timeout or cancelled.
-    pub outcome: Outcome,
-    /// Its ending by name, such as `exit_nonzero`.
-    pub ending: Arc<str>,
-    /// The same for people.
-    pub why: Arc<str>,
-    /// What it answered.
-    pub output: Option<Value>,
-    /// What it wrote to stderr, as far as it is kept.
-    pub stderr: Arc<str>,
-    /// How the program left.
-    pub exit: Option<Exit>,
-    /// How long the run took.
-    pub duration: Duration,
-}
-
-impl ToolEnd {
-    /// An end without an answer and without the name of an ending.
-    pub fn new(outcome: Outcome, why: &str) -> Self {
-        Self {
-            outcome,
-            ending: "".into(),
-            why: why.into(),
-            output: None,
-            stderr: "".into(),
-            exit: None,
-            duration: Duration::ZERO,
-        }
-    }
-
-    pub(super) fn of(run: Run) -> Self {
-        let outcome = match &run.ending {
-            Ending::Success => Outcome::Success,
-            Ending::Timeout { .. } => Outcome::Timeout,
-            Ending::Cancelled => Outcome::Cancelled,
-            Ending::ToolError(_)
-            | Ending::InvalidInput(_)
-            | Ending::SpawnFailed(_)
-            | Ending::Stdin(_)
-            | Ending::Stdout(_)
-            | Ending::Stderr(_)
-            | Ending::OutputLimit { .. }
-            | Ending::ExitNonzero(_)
-            | Ending::Signaled(_)
-            | Ending::Oom
-            | Ending::KeeperLost
-            | Ending::Parse(_) => Outcome::Failure,
-        };
-        Self {
-            outcome,
-            ending: run.ending.name().into(),
-            why: run.ending.to_string().into(),
-            output: run.output,
-            stderr: run.stderr.text().into(),
-            exit: run.exit,
-            duration: run.duration,
-        }
-    }
 }
 
 impl ToolObserved {
@@ -99,7 +32,7 @@ impl ToolObserved {
     }
 
     /// How the run with this config ended.
-    pub fn ended(&self, config: &ToolConfig) -> Option<&ToolEnd> {
+    pub fn ended(&self, config: &ToolConfig) -> Option<&RunEnd> {
         self.end.as_ref().filter(|_| self.is_of(config))
     }
 

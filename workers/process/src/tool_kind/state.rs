@@ -2,8 +2,8 @@
 
 use fsm_core::{Arg, Decision, Outcome, Phase, Reason, Snapshot, Sort, State, StopSnapshot, act, go, stay};
 
-use super::observed::ToolEnd;
 use super::worker::{ToolAction, ToolWorker};
+use crate::end::RunEnd;
 
 /// States of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -37,7 +37,7 @@ impl ToolState {
         }
     }
 
-    fn ends(self, end: &ToolEnd) -> Decision<ToolWorker> {
+    fn ends(self, end: &RunEnd) -> Decision<ToolWorker> {
         let (state, reason) = (Self::after(end.outcome), ("its run ended: {}", &end.why));
         if state == self { stay(reason) } else { go(state, reason) }
     }

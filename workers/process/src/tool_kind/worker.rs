@@ -1,22 +1,20 @@
 //! The I/O half of `tool`: runs a program once, and tells how it ended.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fsm_core::{
-    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
-    DeriveError, DesiredState, Outcome, Policy, RequestError, RetryPolicy, UserSpec, Worker,
-};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
 use super::config::ToolConfig;
-use super::observed::{ToolEnd, ToolObserved};
+use super::observed::ToolObserved;
 use super::state::ToolState;
+use crate::end::RunEnd;
+use crate::once::{Once, RunLife};
 use crate::run::{Call, Runner};
 use crate::settings;
 use crate::tool::{Tool, ToolId};
+use fsm_core::{
+    Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
+    DeriveError, DesiredState, Policy, RequestError, RetryPolicy, UserSpec, Worker,
+};
 
 /// A run goes on beside its start, which only has to wait for the end of a run with an old config.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,52 +35,7 @@ impl ToolWorker {
 }
 
 /// What one incarnation owns: its last run.
-#[derive(Debug, Default)]
-pub struct ToolLife {
-    last: Mutex<Option<Arc<Once>>>,
-}
-
-/// One run, shared between its task and whoever looks.
-#[derive(Debug)]
-struct Once {
-    config: Arc<ToolConfig>,
-    cancel: CancellationToken,
-    /// Nobody is to see it any more.
-    forgotten: AtomicBool,
-    end: watch::Sender<Option<ToolEnd>>,
-}
-
-impl Once {
-    /// Cancels it and waits for its end. Cancel-safe.
-    async fn cancel(&self) {
-        self.cancel.cancel();
-        // The sender is in self: it can't be closed.
-        let _ = self.end.subscribe().wait_for(Option::is_some).await;
-    }
-}
-
-/// The last word about a run, even when its task is dropped before it began.
-struct LastWord(Arc<Once>);
-
-impl Drop for LastWord {
-    fn drop(&mut self) {
-        self.0.end.send_if_modified(|end| {
-            let open = end.is_none();
-            end.get_or_insert_with(|| ToolEnd::new(Outcome::Cancelled, "its node was ended"));
-            open
-        });
-    }
-}
-
-impl ToolLife {
-    fn last(&self) -> Option<Arc<Once>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, once: Option<Arc<Once>>) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = once;
-    }
-}
+pub type ToolLife = RunLife<ToolConfig>;
 
 /// What can be done to a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,12 +92,12 @@ impl Worker for ToolWorker {
         cx: CollectContext<'_, Self>,
     ) -> Result<ToolObserved, CollectError> {
         let Some(last) = cx.handle().last() else { return Ok(ToolObserved::default()) };
-        let end = last.end.borrow().clone();
+        let end = last.end();
         let running = end.is_none();
-        if last.forgotten.load(Ordering::Relaxed) {
+        if last.is_forgotten() {
             return Ok(ToolObserved { running, ..ToolObserved::default() });
         }
-        Ok(ToolObserved { running, end, deployed: Some(Arc::clone(&last.config)) })
+        Ok(ToolObserved { running, end, deployed: Some(Arc::clone(last.config())) })
     }
 
     async fn execute(&self, action: ToolAction, cx: ActionContext<'_, Self>) -> Result<(), ActionError> {
@@ -153,9 +106,9 @@ impl Worker for ToolWorker {
             (ToolAction::Start, last) => self.start(&cx, last).await?,
             (ToolAction::Cancel, Some(last)) => last.cancel().await,
             (ToolAction::Forget, Some(last)) => {
-                last.forgotten.store(true, Ordering::Relaxed);
+                last.forget();
                 last.cancel().await;
-                cx.handle().set(None);
+                cx.handle().clear();
             }
             (ToolAction::Cancel | ToolAction::Forget, None) => {}
         }
@@ -164,38 +117,36 @@ impl Worker for ToolWorker {
 }
 
 impl ToolWorker {
-    async fn start(&self, cx: &ActionContext<'_, Self>, last: Option<Arc<Once>>) -> Result<(), ActionError> {
+    async fn start(
+        &self,
+        cx: &ActionContext<'_, Self>,
+        last: Option<Arc<Once<ToolConfig>>>,
+    ) -> Result<(), ActionError> {
         let config = cx.config();
         if let Some(last) = last {
-            let running = last.end.borrow().is_none();
-            if running && last.config == *config && !last.cancel.is_cancelled() {
+            if last.runs() && *last.config() == *config && !last.token().is_cancelled() {
                 return Ok(());
             }
             last.cancel().await;
         }
-        let tool = tool(cx.identity().path.as_str(), config)?;
-        let once = Arc::new(Once {
-            config: Arc::clone(config),
-            cancel: CancellationToken::new(),
-            forgotten: AtomicBool::new(false),
-            end: watch::Sender::new(None),
-        });
+        let tool = tool(cx.identity().path.as_str().trim_start_matches('/'), config)?;
         // No await between these: what runs has an owner.
-        cx.handle().set(Some(Arc::clone(&once)));
-        let (runner, word) = (self.runner.clone(), LastWord(once));
+        let word = cx.handle().begin(Arc::clone(config));
+        let (runner, pusher, config) = (self.runner.clone(), cx.pusher(), Arc::clone(config));
         let call = Call::new().with_input(config.input.clone());
         cx.spawn("tool", async move {
-            let run = runner.run(&tool, call, &word.0.cancel).await;
-            word.0.end.send_replace(Some(ToolEnd::of(run)));
+            let end = RunEnd::of(runner.run(&tool, call, word.token()).await);
+            // So that nobody waits for the next look; first, so that no look that follows the last word is older.
+            pusher.push(ToolObserved { running: false, end: Some(end.clone()), deployed: Some(config) });
+            word.say(end);
         });
         Ok(())
     }
 }
 
-/// The tool of a node is named after its path.
-fn tool(path: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
-    let id = ToolId::try_new(path.trim_start_matches('/'))
-        .map_err(|error| ActionError::permanent(error.to_string()))?;
+/// The tool that a config describes. One without an id of its own is named after its node's path.
+pub(crate) fn tool(id: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
+    let id = ToolId::try_new(id).map_err(|error| ActionError::permanent(error.to_string()))?;
     let tool = Tool::try_new(id, config.command.iter().cloned())
         .map_err(|error| ActionError::permanent(error.to_string()))?
         .with_protocol(config.protocol)

@@ -11,7 +11,9 @@ mod idempotent;
 mod process;
 mod tree;
 
-// The kind `tool`.
+// The kinds `tool` and `workflow`.
+mod idempotent_jobs;
 mod tool;
+mod workflow;
 
 mod support;

@@ -2,7 +2,7 @@
 
 use fsm_core::{Outcome, Worker};
 use fsm_testkit::{Workbench, verify_action_idempotency};
-use fsm_worker_process::{Keeper, Runner, ToolAction, ToolConfig, ToolEnd, ToolObserved, ToolWorker};
+use fsm_worker_process::{Keeper, RunEnd, Runner, ToolAction, ToolConfig, ToolObserved, ToolWorker};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ async fn look(bench: &Workbench<ToolWorker>) -> ToolObserved {
     ToolObserved::clone(&*bench.collect().await.expect("it looks at memory only"))
 }
 
-async fn end(bench: &Workbench<ToolWorker>) -> ToolEnd {
+async fn end(bench: &Workbench<ToolWorker>) -> RunEnd {
     let limit = Instant::now() + PATIENCE;
     loop {
         if let Some(end) = look(bench).await.ended(bench.config()) {

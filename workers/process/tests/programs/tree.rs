@@ -6,14 +6,18 @@ use std::time::Duration;
 use fsm_core::{ChildSpec, Incarnation, Registry, Vars};
 use fsm_store::MemoryStore;
 use fsm_supervisor::{DriverConfig, Handle, TreeEntry, start};
-use fsm_worker_process::{Keeper, Process, ProcessConfig, register};
+use fsm_worker_process::{Keeper, NoAgents, Process, ProcessConfig, register};
 
 use crate::support::{left, mark, script, until};
 
 async fn tree(config: ProcessConfig) -> Handle {
     let mut registry = Registry::new();
-    register(&mut registry, Process::new(Keeper::program(env!("CARGO_BIN_EXE_fsm-keeper"))))
-        .expect("a free name");
+    register(
+        &mut registry,
+        Process::new(Keeper::program(env!("CARGO_BIN_EXE_fsm-keeper"))),
+        Arc::new(NoAgents),
+    )
+    .expect("a free name");
     let metrics =
         fsm_metrics::Metrics::try_new(Default::default(), &prometheus::Registry::new()).expect("fresh");
     let store = Arc::new(MemoryStore::default());

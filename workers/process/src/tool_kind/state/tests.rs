@@ -31,7 +31,7 @@ fn runs() -> ToolObserved {
 }
 
 fn ended(outcome: Outcome) -> ToolObserved {
-    let end = ToolEnd::new(outcome, "as the case says");
+    let end = RunEnd::new(outcome, "as the case says");
     ToolObserved { end: Some(end), deployed: Some(Arc::new(config())), ..nothing() }
 }
 
