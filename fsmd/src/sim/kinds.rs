@@ -28,7 +28,8 @@ use fsm_worker_examples::template_demo::TemplateDemo;
 use fsm_worker_persistence::{Persistence, PersistenceAction, PersistenceConfig, PersistenceObserved};
 use fsm_worker_process::{
     Exit, Process, ProcessAction, ProcessConfig, ProcessObserved, Ready, RunEnd, Step, StepAction,
-    StepConfig, StepObserved, ToolAction, ToolConfig, ToolObserved, ToolWorker, Workflow,
+    StepConfig, StepObserved, Stream, StreamAction, StreamConfig, StreamObserved, ToolAction, ToolConfig,
+    ToolObserved, ToolWorker, Workflow,
 };
 use fsm_worker_simulator::{DeviceSimulator, SimulatorAction, SimulatorConfig, SimulatorObserved};
 
@@ -62,6 +63,7 @@ pub fn registry(world: &World) -> Result<Registry, RegisterError> {
         .register_io::<Persistence, _>(StandIn::new(world))?
         .register_io::<Communicator, _>(StandIn::new(world))?
         .register_io::<Process, _>(StandIn::new(world))?
+        .register_io::<Stream, _>(StandIn::new(world))?
         .register_io::<ToolWorker, _>(StandIn::new(world))?
         .register(Workflow)?
         .register_io::<Step, _>(StandIn::new(world))?;
@@ -336,6 +338,31 @@ impl Simulated for Process {
         match action {
             ProcessAction::Start => Effect::Start,
             ProcessAction::Stop | ProcessAction::Kill => Effect::Stop,
+        }
+    }
+}
+
+impl Simulated for Stream {
+    fn seen(_config: &Arc<StreamConfig>, sight: Sight<StreamConfig>) -> StreamObserved {
+        let mut seen = StreamObserved::default();
+        let Some(started) = sight.started else { return seen };
+        seen.process.ended = sight.ended;
+        seen.process.exit = sight.ended.then_some(Exit::Signal(9));
+        seen.process.alive = !sight.ended;
+        seen.process.ready = seen.process.alive;
+        seen.process.unwell = sight
+            .trouble
+            .is_some_and(|trouble| trouble != Trouble::Slow)
+            .then(|| "simulated: its input is not connected".into());
+        seen.written = Some(Arc::clone(&started));
+        seen.deployed = Some(started);
+        seen
+    }
+
+    fn effect(action: &StreamAction) -> Effect {
+        match action {
+            StreamAction::WriteConfig | StreamAction::Start | StreamAction::Reload => Effect::Start,
+            StreamAction::Stop | StreamAction::Kill => Effect::Stop,
         }
     }
 }

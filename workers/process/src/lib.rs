@@ -1,10 +1,12 @@
-//! Runs external programs so that nothing of them is left: the runner of tools, and the kinds `process`, `tool` and `workflow`.
+//! Runs external programs so that nothing of them is left: the runner of tools, and the kinds `process`, `benthos_dataflow`, `tool` and
+//! `workflow`.
 //!
 //! A **tool** is a registered program that runs once per call: it gets a request on its stdin and answers on its stdout.
 //! [`Runner::run`] runs one, and tells in a [`Run`] how it ended, what it said and what it used.
 //!
 //! A **process** is a program that is to run all the time: the kind [`Process`] starts it, waits until it is ready, looks
-//! after it and stops it. It is restarted through the engine, with its back-off and budget.
+//! after it and stops it. It is restarted through the engine, with its back-off and budget. A [`Stream`] is such a process: an
+//! external stream engine that gets the config of its node.
 //!
 //! The kind [`ToolWorker`] makes a node of a tool: it runs once, to its end. The kind [`Workflow`] runs several as its
 //! children, and actions of live workers among them, each when those that it waits for have succeeded.
@@ -32,6 +34,7 @@ mod process;
 mod register;
 mod settings;
 mod step;
+mod stream;
 mod tool_kind;
 mod workflow;
 
@@ -70,6 +73,7 @@ pub use protocol::{Protocol, ToolError};
 pub use register::register;
 pub use run::{Call, MemoryLimit, Run, Runner};
 pub use step::{Step, StepAction, StepAgent, StepConfig, StepObserved, StepState};
+pub use stream::{Stream, StreamAction, StreamConfig, StreamLife, StreamObserved, StreamState};
 pub use tool::{Limits, Tool, ToolBuildError, ToolId, ToolIdError};
 pub use tool_kind::{ToolAction, ToolConfig, ToolLife, ToolLimits, ToolObserved, ToolState, ToolWorker};
 pub use workflow::{

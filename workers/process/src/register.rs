@@ -7,10 +7,11 @@ use fsm_core::{RegisterError, Registry};
 use crate::agents::Agents;
 use crate::process::Process;
 use crate::step::Step;
+use crate::stream::Stream;
 use crate::tool_kind::ToolWorker;
 use crate::workflow::Workflow;
 
-/// Registers the kinds `process`, `tool` and `workflow` with its steps; tools are started as the processes are, and steps ask
+/// Registers the kinds `benthos_dataflow`, `process`, `tool` and `workflow` with its steps; tools are started as the processes are, and steps ask
 /// `agents` for actions of live workers.
 ///
 /// # Errors
@@ -21,6 +22,7 @@ pub fn register(
     agents: Arc<dyn Agents>,
 ) -> Result<(), RegisterError> {
     let runner = process.runner();
+    registry.register(Stream::new(process.clone()))?;
     registry.register(process)?;
     registry.register(ToolWorker::new(runner.clone()))?;
     registry.register(Workflow)?;

@@ -6,8 +6,8 @@ use fsm_core::{ChildName, Outcome, Phase};
 use fsm_testkit::{Report, listed, model_check};
 use fsm_worker_process::{
     Exit, OnFailure, Process, ProcessConfig, ProcessObserved, Ready, RunEnd, Step, StepAgent, StepConfig,
-    StepObserved, StepState, ToolConfig, ToolObserved, ToolState, ToolWorker, Workflow, WorkflowConfig,
-    WorkflowEnd, WorkflowObserved, WorkflowState, WorkflowStep,
+    StepObserved, StepState, Stream, StreamConfig, StreamObserved, ToolConfig, ToolObserved, ToolState,
+    ToolWorker, Workflow, WorkflowConfig, WorkflowEnd, WorkflowObserved, WorkflowState, WorkflowStep,
 };
 
 #[track_caller]
@@ -122,6 +122,53 @@ fn tool_passes_the_model_check() {
         .by_itself(|config, seen| seen.ended(config).is_some())
         // How a run ended is a result, not a fault to be mended.
         .rests_in([ToolState::Failed, ToolState::TimedOut, ToolState::Cancelled])
+        .assert();
+    check_diagram(&report);
+}
+
+fn stream(input: &str) -> StreamConfig {
+    let map = serde_json::json!({"input": {input: {}}, "output": {"drop": {}}});
+    StreamConfig::new(map.as_object().expect("a map").clone())
+}
+
+/// Its file says `written`, and what lives runs with `deployed`.
+fn engine(written: Option<&str>, deployed: Option<&str>, ready: bool, unwell: bool) -> StreamObserved {
+    let mut seen = StreamObserved::default();
+    let config = |input: &str| Arc::new(stream(input));
+    (seen.written, seen.deployed) = (written.map(config), deployed.map(config));
+    (seen.process.alive, seen.process.ready) = (deployed.is_some(), ready);
+    seen.process.unwell = unwell.then(|| "no answer".into());
+    seen
+}
+
+fn engine_left() -> StreamObserved {
+    let mut seen = engine(Some("a"), Some("a"), false, false);
+    (seen.process.alive, seen.process.ended, seen.process.exit) = (false, true, Some(Exit::Code(1)));
+    seen
+}
+
+// spec: K-6, K-9
+#[test]
+fn benthos_dataflow_passes_the_model_check() {
+    let report = model_check::<Stream>()
+        .configs(listed![stream("a"), stream("b")])
+        .observations(listed![
+            engine(None, None, false, false),
+            engine(Some("a"), None, false, false),
+            engine(Some("b"), None, false, false),
+            engine(Some("a"), Some("a"), false, false),
+            engine(Some("a"), Some("a"), true, false),
+            engine(Some("a"), Some("a"), true, true),
+            engine(Some("b"), Some("b"), true, false),
+            engine_left()
+        ])
+        .after("write_config", |config, seen| seen.is_written(config) && !seen.process.alive)
+        .after("start", |config, seen| seen.runs(config))
+        .after("reload", |config, seen| seen.runs(config))
+        .after("stop", |_, seen| !seen.process.alive && !seen.process.ended)
+        .after("kill", |_, seen| !seen.process.alive && seen.process.ended)
+        // An engine answers, and is connected again, by its own doing.
+        .by_itself(|config, seen| seen.runs(config) && seen.process.ready && seen.process.unwell.is_none())
         .assert();
     check_diagram(&report);
 }

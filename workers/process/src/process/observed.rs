@@ -72,7 +72,7 @@ impl ProcessObserved {
         self.ended && !self.alive && self.is_of(config) && !self.is_done(config)
     }
 
-    pub(super) fn how_it_left(&self) -> Reason {
+    pub(crate) fn how_it_left(&self) -> Reason {
         match self.exit {
             Some(Exit::Code(code)) => ("it left with exit code {}", code).into(),
             Some(Exit::Signal(signal)) => ("signal {} ended it", signal).into(),

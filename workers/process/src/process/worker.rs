@@ -27,8 +27,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Checks that may fail in a row: one is a busy moment, two are bad luck.
 const FAILURES: u32 = 3;
 
-/// The kind `process`.
-#[derive(Debug)]
+/// The kind `process`. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Process {
     launcher: Launcher,
 }

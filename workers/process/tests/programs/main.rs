@@ -11,6 +11,9 @@ mod idempotent;
 mod process;
 mod tree;
 
+// The kind `benthos_dataflow`.
+mod stream;
+
 // The kinds `tool` and `workflow`.
 mod idempotent_jobs;
 mod tool;
