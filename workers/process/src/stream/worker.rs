@@ -263,8 +263,7 @@ impl Stream {
         let wrong = |error: &dyn std::error::Error| ActionError::permanent(fsm_core::chain(error));
         let words = engine.iter().chain(&config.lint).cloned().chain([file.display().to_string()]);
         let id = ToolId::try_new(format!("{}/lint", Self::KIND)).map_err(|error| wrong(&error))?;
-        let mut limits = Limits::default();
-        limits.timeout = LINT_TIMEOUT;
+        let limits = Limits { timeout: LINT_TIMEOUT, ..Limits::default() };
         let tool = Tool::try_new(id, words)
             .map_err(|error| wrong(&error))?
             .with_protocol(Protocol::Raw)
@@ -285,12 +284,13 @@ fn judged(run: &Run) -> Result<(), ActionError> {
     if let Some((end, _)) = said.char_indices().nth(SHOWN) {
         said.truncate(end);
     }
-    match &run.ending {
-        Ending::Success => Ok(()),
-        Ending::ExitNonzero(_) => {
-            Err(ActionError::permanent(format!("the engine refuses the config: {}", said.trim())))
-        }
-        other => Err(ActionError::transient(format!("the config can't be checked: {other} {}", said.trim()))),
+    let said = said.trim();
+    if run.ending == Ending::Success {
+        Ok(())
+    } else if let Ending::ExitNonzero(_) = run.ending {
+        Err(ActionError::permanent(format!("the engine refuses the config: {said}")))
+    } else {
+        Err(ActionError::transient(format!("the config can't be checked: {} {said}", run.ending)))
     }
 }
 
