@@ -35,8 +35,8 @@ mod never_moved;
 
 pub use batch::{Moved, ScopeId, TickBatch};
 pub use catalogue::{
-    BuildMetric, EngineMetric, FlowMetric, NodeMetric, PoolMetric, StoreMetric, SubscriberMetric, catalogue,
-    catalogue_markdown,
+    BuildMetric, EngineMetric, ExecMetric, FlowMetric, NodeMetric, PoolMetric, ProcessMetric, StoreMetric,
+    SubscriberMetric, ToolMetric, catalogue, catalogue_markdown,
 };
 pub use def::{Fold, Group, Init, Metric, MetricDef, Values};
 pub use encode::CONTENT_TYPE;
@@ -45,10 +45,15 @@ pub use metrics::{Kind, Metrics, MetricsConfig, MetricsError};
 pub use never_moved::never_moved_in;
 pub use own::{MetricSpecError, WorkerMetrics};
 pub use paths::PerPath;
-pub use recorders::{ActionMetrics, FlowMetrics, PoolMetrics, StoreMetrics, SubscriberMetrics};
+pub use recorders::{
+    ActionMetrics, ExecMetrics, ExecRun, FlowMetrics, PoolMetrics, ProcessMetrics, RunMetrics, StoreMetrics,
+    SubscriberMetrics, ToolCall, ToolMetrics, WorkflowWait,
+};
 pub use scope::Scope;
 pub use shape::KindShape;
 pub use words::{
-    ChildChange, ChildHealth, Circuit, DropReason, FlowErrorKind, FlowStage, ObservationResult, PanicPlace,
-    PanicType, ReconcileResult, ReloadResult, RenderStatus, RestartCause, StoreRole, TemplateErrorType,
+    ChildChange, ChildHealth, Circuit, DropReason, ExecErrorCode, ExecKind, ExecOutcome, ExecStatus,
+    FlowErrorKind, FlowStage, ObservationResult, PanicPlace, PanicType, PollOutcome, ProcessExit,
+    ReconcileResult, ReloadResult, RenderStatus, RestartCause, StoreRole, TemplateErrorType, ToolErrorKind,
+    ToolOutcome,
 };

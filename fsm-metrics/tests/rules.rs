@@ -4,6 +4,8 @@
 mod batch;
 #[path = "rules/cardinality.rs"]
 mod cardinality;
+#[path = "rules/exec.rs"]
+mod exec;
 #[path = "rules/exposition.rs"]
 mod exposition;
 #[path = "rules/own.rs"]
