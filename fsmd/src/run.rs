@@ -72,7 +72,8 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
     let communicator = Communicator::new(exchange, Arc::clone(&store));
     let agent = loaded.root.name.as_str();
-    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, kinds::process())
+    let process = kinds::process().with_metrics(fsm_metrics::RunMetrics::new(&metrics));
+    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, process)
         .map_err(|error| Failure::of(&error))?;
     let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
         .map_err(|error| Failure::of(&error))?;

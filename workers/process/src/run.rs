@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use fsm_metrics::{RunMetrics, ToolMetrics};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -111,6 +112,22 @@ pub struct Run {
     pub duration: Duration,
 }
 
+impl Run {
+    /// What is known of it beside its ending.
+    fn record(&self, metrics: &ToolMetrics) {
+        let Resources { cpu, peak_rss, first_byte } = self.resources;
+        if let Some(bytes) = self.stdout_bytes {
+            metrics.output(bytes);
+        }
+        if let (Some(cpu), Some(peak_rss)) = (cpu, peak_rss) {
+            metrics.used(cpu, peak_rss);
+        }
+        if let Some(after) = first_byte {
+            metrics.first_byte(after);
+        }
+    }
+}
+
 /// Runs tools. Cheap to clone.
 ///
 /// ```no_run
@@ -137,7 +154,7 @@ pub struct Runner {
 impl Runner {
     /// Runs with this keeper, without cgroups and without notes.
     pub fn new(keeper: Keeper) -> Self {
-        Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
+        Self { launcher: Launcher::new(keeper) }
     }
 
     pub(crate) fn with_launcher(launcher: Launcher) -> Self {
@@ -158,6 +175,13 @@ impl Runner {
         self
     }
 
+    /// Records every call and every process that leaves.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: RunMetrics) -> Self {
+        self.launcher.metrics = Some(metrics);
+        self
+    }
+
     /// Runs a tool once. Ends when nobody of the run lives, within timeout, grace and one second.
     ///
     /// # Cancel safety
@@ -168,6 +192,8 @@ impl Runner {
     /// Outside of a tokio runtime with I/O and time.
     pub async fn run(&self, tool: &Tool, call: Call, cancel: &CancellationToken) -> Run {
         let started = Instant::now();
+        let metrics = self.launcher.metrics.as_ref();
+        let counted = metrics.map(|metrics| metrics.tool(tool.counted_as()).begin(move || started.elapsed()));
         let limits = &tool.limits;
         let mut run = Run {
             exec_id: call.exec_id.clone(),
@@ -190,6 +216,10 @@ impl Runner {
             Ok(ending) | Err(ending) => run.ending = ending,
         }
         run.duration = started.elapsed();
+        if let Some(counted) = counted {
+            run.record(counted.metrics());
+            counted.end(run.ending.error());
+        }
         run
     }
 

@@ -7,6 +7,7 @@ use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
     DeriveError, DesiredState, Policy, RequestError, RetryPolicy, UserSpec, Worker,
 };
+use fsm_metrics::RunMetrics;
 
 use super::check::Target;
 use super::config::{ProcessConfig, Ready};
@@ -36,7 +37,7 @@ pub struct Process {
 impl Process {
     /// Starts programs with this keeper, without cgroups and without notes.
     pub fn new(keeper: Keeper) -> Self {
-        Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
+        Self { launcher: Launcher::new(keeper) }
     }
 
     /// Keeps notes of what runs, so that the next start can end what survived.
@@ -52,10 +53,17 @@ impl Process {
         self.launcher.cgroups = Some(cgroups);
         self
     }
+
+    /// Records how processes leave, and what [`runner`](Self::runner) runs.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: RunMetrics) -> Self {
+        self.launcher.metrics = Some(metrics);
+        self
+    }
 }
 
 impl Process {
-    /// A runner of tools with the same keeper, notes and cgroups.
+    /// A runner of tools with the same keeper, notes, cgroups and metrics.
     pub fn runner(&self) -> Runner {
         Runner::with_launcher(self.launcher.clone())
     }

@@ -14,4 +14,8 @@ mod tree;
 // The kind `tool`.
 mod tool;
 
+// All of them.
+mod metrics;
+
+mod counted;
 mod support;
