@@ -33,6 +33,9 @@ mod collector;
 mod encode;
 mod never_moved;
 
+// Beside it, for the nodes themselves.
+pub mod node;
+
 pub use batch::{Moved, ScopeId, TickBatch};
 pub use catalogue::{
     BuildMetric, EngineMetric, ExecMetric, FlowMetric, NodeMetric, PoolMetric, ProcessMetric, StoreMetric,
@@ -43,6 +46,10 @@ pub use encode::CONTENT_TYPE;
 pub use handle::{Counter, Gauge, GaugeShare, Histogram};
 pub use metrics::{Kind, Metrics, MetricsConfig, MetricsError};
 pub use never_moved::never_moved_in;
+pub use node::{
+    ErrorCategory, NodeMetrics, NodeMetricsCollector, NodeMetricsConfig, NodeMetricsError, Threshold,
+    ThresholdEvent, ThresholdState,
+};
 pub use own::{MetricSpecError, WorkerMetrics};
 pub use paths::PerPath;
 pub use recorders::{

@@ -8,6 +8,8 @@ mod cardinality;
 mod exec;
 #[path = "rules/exposition.rs"]
 mod exposition;
+#[path = "rules/node.rs"]
+mod node;
 #[path = "rules/own.rs"]
 mod own;
 #[path = "rules/world.rs"]
