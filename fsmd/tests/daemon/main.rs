@@ -9,4 +9,5 @@ mod ready;
 mod relay;
 mod reload;
 mod rig;
+mod statistics;
 mod verbs;

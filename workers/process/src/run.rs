@@ -1,13 +1,15 @@
 //! One run of a tool, from the request to its one ending.
 
+mod counted;
 mod judge;
 
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fsm_metrics::{RunMetrics, ToolMetrics};
+use fsm_metrics::{NodeMetricsCollector, RunMetrics};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -22,6 +24,7 @@ use crate::launch::{KILL_PATIENCE, Keeper, Kept, Launcher, Life, Pipes, Program}
 use crate::ledger::Ledger;
 use crate::protocol::Request;
 use crate::tool::Tool;
+use counted::Counted;
 use judge::{Broke, Stop, judge};
 
 /// What may still be in the pipes when nobody of a run lives; only a stranger who got hold of one keeps it open longer.
@@ -112,22 +115,6 @@ pub struct Run {
     pub duration: Duration,
 }
 
-impl Run {
-    /// What is known of it beside its ending.
-    fn record(&self, metrics: &ToolMetrics) {
-        let Resources { cpu, peak_rss, first_byte } = self.resources;
-        if let Some(bytes) = self.stdout_bytes {
-            metrics.output(bytes);
-        }
-        if let (Some(cpu), Some(peak_rss)) = (cpu, peak_rss) {
-            metrics.used(cpu, peak_rss);
-        }
-        if let Some(after) = first_byte {
-            metrics.first_byte(after);
-        }
-    }
-}
-
 /// Runs tools. Cheap to clone.
 ///
 /// ```no_run
@@ -149,16 +136,17 @@ impl Run {
 #[derive(Debug, Clone)]
 pub struct Runner {
     launcher: Launcher,
+    node_metrics: Option<Arc<NodeMetricsCollector>>,
 }
 
 impl Runner {
     /// Runs with this keeper, without cgroups and without notes.
     pub fn new(keeper: Keeper) -> Self {
-        Self { launcher: Launcher::new(keeper) }
+        Self::with_launcher(Launcher::new(keeper))
     }
 
     pub(crate) fn with_launcher(launcher: Launcher) -> Self {
-        Self { launcher }
+        Self { launcher, node_metrics: None }
     }
 
     /// Keeps notes of what runs, so that the next start can end what survived.
@@ -182,6 +170,13 @@ impl Runner {
         self
     }
 
+    /// Records every call in the statistics of its tool, which is known there by its id.
+    #[must_use]
+    pub fn with_node_metrics(mut self, collector: Arc<NodeMetricsCollector>) -> Self {
+        self.node_metrics = Some(collector);
+        self
+    }
+
     /// Runs a tool once. Ends when nobody of the run lives, within timeout, grace and one second.
     ///
     /// # Cancel safety
@@ -192,8 +187,10 @@ impl Runner {
     /// Outside of a tokio runtime with I/O and time.
     pub async fn run(&self, tool: &Tool, call: Call, cancel: &CancellationToken) -> Run {
         let started = Instant::now();
-        let metrics = self.launcher.metrics.as_ref();
-        let counted = metrics.map(|metrics| metrics.tool(tool.counted_as()).begin(move || started.elapsed()));
+        let counted =
+            Counted::begin(self.launcher.metrics.as_ref(), self.node_metrics.as_deref(), tool, move || {
+                started.elapsed()
+            });
         let limits = &tool.limits;
         let mut run = Run {
             exec_id: call.exec_id.clone(),
@@ -216,10 +213,7 @@ impl Runner {
             Ok(ending) | Err(ending) => run.ending = ending,
         }
         run.duration = started.elapsed();
-        if let Some(counted) = counted {
-            run.record(counted.metrics());
-            counted.end(run.ending.error());
-        }
+        counted.end(&run);
         run
     }
 

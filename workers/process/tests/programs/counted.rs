@@ -1,19 +1,28 @@
 //! What the metrics say of a run, against what the run says of itself.
 
-use fsm_metrics::{Metrics, RunMetrics};
-use fsm_worker_process::{Exit, Run};
+use std::sync::Arc;
+
+use fsm_metrics::{Metrics, NodeMetricsCollector, RunMetrics};
+use fsm_worker_process::{Exit, Run, Runner};
 
 /// Metrics of one test, and a reader of them.
 pub(crate) struct Counted {
     metrics: Metrics,
     pub(crate) runs: RunMetrics,
+    pub(crate) statistics: Arc<NodeMetricsCollector>,
 }
 
 impl Counted {
     pub(crate) fn new() -> Self {
         let metrics = Metrics::try_new(Default::default(), &prometheus::Registry::new()).expect("free names");
         let runs = RunMetrics::new(&metrics);
-        Self { metrics, runs }
+        let statistics = NodeMetricsCollector::try_new(Default::default()).expect("a good config");
+        Self { metrics, runs, statistics: Arc::new(statistics) }
+    }
+
+    /// The same runner, counted here.
+    pub(crate) fn by(&self, runner: &Runner) -> Runner {
+        runner.clone().with_metrics(self.runs.clone()).with_node_metrics(Arc::clone(&self.statistics))
     }
 
     /// The sum of all series of this name whose labels hold all of these.
@@ -58,6 +67,11 @@ impl Counted {
         if run.pid.is_some() {
             assert_eq!(self.exits(run.exit.unwrap_or(Exit::Signal(9))), 1, "E-4, {what}");
         }
+        let nodes = self.statistics.get_all();
+        let [node] = nodes.values().collect::<Vec<_>>()[..] else { panic!("one tool ran: {nodes:?}") };
+        let failed = u64::from(ending.error_kind().is_some());
+        assert_eq!((node.total_executions, node.failure_count), (1, failed), "N-2, {what}");
+        assert_eq!(node.timeout_errors, self.calls("timeout"), "N-15, {what}");
         let whole = u64::from(run.stdout_bytes.is_some());
         assert_eq!(self.sum("runtime_tool_output_bytes_count", &[]), whole, "E-5, {what}");
         let seen = u64::from(run.resources.cpu.is_some());

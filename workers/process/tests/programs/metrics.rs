@@ -15,7 +15,7 @@ async fn dropped(counted: &Counted, script: &str, grace: u64, runs: impl Fn(&str
     let call = Call::new();
     let id = call.exec_id.clone();
     let tool = sh(script).with_limits(times(60_000, grace));
-    let runner = runner().with_metrics(counted.runs.clone());
+    let runner = counted.by(&runner());
     let cancel = CancellationToken::new();
     tokio::select! {
         _ = runner.run(&tool, call, &cancel) => panic!("it has no reason to end"),
@@ -39,6 +39,8 @@ async fn a_dropped_run_is_counted_as_cancelled_and_its_process_when_it_left() {
             (1, 1)
         );
         assert_eq!(counted.sum("runtime_tool_errors_total", &["error_kind=\"cancelled\""]), 1);
+        let statistics = counted.statistics.get("test/sh");
+        assert_eq!((statistics.failure_count, statistics.other_errors), (1, 1));
         until("its process is counted", || counted.all_exits() > 0).await;
         assert_eq!((counted.exits(exit), counted.all_exits()), (1, 1), "{script}");
         until("nobody is left", || left(&id, None).is_empty()).await;
@@ -62,7 +64,7 @@ async fn a_dropped_run_whose_keeper_is_stopped_is_counted_as_killed() {
 async fn a_run_that_was_cancelled_before_it_began_is_a_call_and_no_process() {
     let (counted, cancel) = (Counted::new(), CancellationToken::new());
     cancel.cancel();
-    let run = runner().with_metrics(counted.runs.clone()).run(&sh("exit 0"), Call::new(), &cancel).await;
+    let run = counted.by(&runner()).run(&sh("exit 0"), Call::new(), &cancel).await;
     assert_eq!(run.ending.name(), "cancelled");
     counted.check(&run);
 }
@@ -101,7 +103,7 @@ async fn a_process_is_counted_each_time_it_leaves() {
 #[tokio::test]
 async fn all_nodes_of_the_kind_tool_are_counted_under_one_name() {
     let counted = Counted::new();
-    let runner = runner().with_metrics(counted.runs.clone());
+    let runner = counted.by(&runner());
     let bench = Workbench::new(ToolWorker::new(runner), ToolConfig::new(["sh", "-c", "exit 4"]));
     bench.execute(ToolAction::Start).await.expect("it can be started");
     let node = ["tool_id=\"_node\"", "outcome=\"error\""];

@@ -43,8 +43,7 @@ pub(crate) async fn run(tool: &Tool, call: Call) -> Run {
 
 pub(crate) async fn run_with(runner: &Runner, tool: &Tool, call: Call) -> Run {
     let counted = Counted::new();
-    let runner = runner.clone().with_metrics(counted.runs.clone());
-    let run = runner.run(tool, call, &CancellationToken::new()).await;
+    let run = counted.by(runner).run(tool, call, &CancellationToken::new()).await;
     counted.check(&run);
     let limits = tool.limits();
     let bound = limits.timeout + limits.grace + Duration::from_secs(1);
