@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fsm_metrics::NodeMetricsCollector;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -114,17 +115,26 @@ impl<K: SlotKey> Executor<K> {
         Ok(Self { shared, tasks: Mutex::new(tasks) })
     }
 
+    /// Records the actions of requests with a node in this collector: one execution per action that got a place, over all its
+    /// attempts and the waits between them, and one retry per further attempt. The first collector stays.
+    #[must_use]
+    pub fn with_node_metrics(self, collector: Arc<NodeMetricsCollector>) -> Self {
+        self.shared.node_metrics.get_or_init(|| collector);
+        self
+    }
+
     /// Takes an action for this slot. Never blocks: it takes about half a microsecond whatever else hangs.
     ///
     /// # Errors
     /// [`EnqueueError`]: the slot is taken, the queue is full, or the executor shuts down. The request is dropped then.
     pub fn enqueue(&self, key: K, request: Request) -> Result<(), EnqueueError> {
-        let Request { id, name, policy, priority, tag, run } = request;
+        let Request { id, name, policy, priority, tag, node, run } = request;
         let action = ActionRef { key, id, name, tag };
         let job = Box::new(Job {
             action,
             policy,
             priority,
+            node,
             make: run,
             accepted: self.shared.now(),
             started: None,

@@ -1,4 +1,4 @@
-//! Where measurements go: a seam, so that the executor knows no metrics library.
+//! Where measurements go: a seam, so that the executor knows no series.
 
 use std::time::Duration;
 

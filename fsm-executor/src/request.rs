@@ -5,7 +5,7 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fsm_core::{ActionError, ActionId, ActionPolicy, BoxFuture};
+use fsm_core::{ActionError, ActionId, ActionPolicy, BoxFuture, NodePath};
 use tokio_util::sync::CancellationToken;
 
 /// What a slot belongs to: one action at a time runs, waits or is awaited under one key. `fsm_core::NodeId`, a number, a path.
@@ -39,6 +39,8 @@ pub struct Request {
     pub priority: Priority,
     /// Anything the observer wants to find its series by (the number of a kind); the executor only hands it on.
     pub tag: u32,
+    /// The node whose statistics this action belongs to, where there is a collector for them.
+    pub node: Option<NodePath>,
     /// Makes the future of one attempt.
     pub run: Run,
 }
@@ -56,6 +58,7 @@ impl Request {
             policy,
             priority: Priority::Normal,
             tag: 0,
+            node: None,
             run: Box::new(move |attempt| Box::pin(run(attempt))),
         }
     }
@@ -69,6 +72,12 @@ impl Request {
     #[must_use]
     pub fn with_tag(mut self, tag: u32) -> Self {
         self.tag = tag;
+        self
+    }
+    /// Counted in the statistics of this node.
+    #[must_use]
+    pub fn with_node(mut self, node: NodePath) -> Self {
+        self.node = Some(node);
         self
     }
 }

@@ -100,6 +100,7 @@ impl<K: SlotKey> Shared<K> {
         report.attempts = attempts;
         report.retry_after = end.retry_after();
         report.error = end.error(job.policy.timeout);
+        self.record_end(&job, outcome, end.failure(), report.duration);
         let leaked = matches!(end, AttemptEnd::Abandoned(_));
         let (slot, next) = if leaked {
             (None, self.slots().take(runner, token))

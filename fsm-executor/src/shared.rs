@@ -1,9 +1,10 @@
 //! What the handle, the runners and blocking threads share, and how they tell the owner what happened.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use fsm_core::{ActionReport, Moment, Outcome};
+use fsm_core::{ActionError, ActionReport, Moment, Outcome};
+use fsm_metrics::{ErrorCategory, NodeMetricsCollector};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -32,6 +33,7 @@ pub(crate) struct Shared<K> {
     pub(crate) runners: Box<[Notify]>,
     /// Wakes the task that waits for the next retry.
     pub(crate) retries: Notify,
+    pub(crate) node_metrics: OnceLock<Arc<NodeMetricsCollector>>,
     clock: Clock,
     sink: EventSink<K>,
     observer: Arc<dyn ExecutorObserver<K>>,
@@ -53,6 +55,7 @@ impl<K: SlotKey> Shared<K> {
             root: CancellationToken::new(),
             runners: (0..places).map(|_| Notify::new()).collect(),
             retries: Notify::new(),
+            node_metrics: OnceLock::new(),
             clock,
             sink,
             observer,
@@ -87,6 +90,35 @@ impl<K: SlotKey> Shared<K> {
         logged("event sink", || (self.sink)(event));
     }
 
+    /// Records in the statistics of its node that an action that had a place ended.
+    pub(crate) fn record_end(
+        &self,
+        job: &Job<K>,
+        outcome: Outcome,
+        error: Option<&ActionError>,
+        took: Duration,
+    ) {
+        let (Some(collector), Some(node)) = (self.node_metrics.get(), &job.node) else { return };
+        let node = node.as_str();
+        match outcome {
+            Outcome::Success => collector.record_success(node, took),
+            Outcome::Failure => collector.record_failure(node, took, error.map(|error| error as _), None),
+            Outcome::Timeout => collector.record_failure(node, took, None, Some(ErrorCategory::Timeout)),
+            Outcome::Panic | Outcome::Cancelled => {
+                collector.record_failure(node, took, None, Some(ErrorCategory::Other));
+            }
+        }
+    }
+
+    /// Records in the statistics of its node that an action is tried again.
+    pub(crate) fn record_attempt(&self, job: &Job<K>) {
+        if job.attempts > 1
+            && let (Some(collector), Some(node)) = (self.node_metrics.get(), &job.node)
+        {
+            collector.record_retry(node.as_str(), job.attempts);
+        }
+    }
+
     /// Tells the end of an action.
     pub(crate) fn tell_end(&self, action: ActionRef<K>, report: ActionReport, leaked: bool) {
         self.observe(|observer| observer.ended(&action, &report));
@@ -97,13 +129,16 @@ impl<K: SlotKey> Shared<K> {
     pub(crate) fn tell_cancelled(&self, job: Box<Job<K>>, was_waiting: bool) {
         let (action, accepted, started, attempts) = (job.action, job.accepted, job.started, job.attempts);
         let failed = job.failed.clone();
+        let now = self.now();
+        // One that never ran has no time of its own: it starts and ends with its cancel.
+        let started = if attempts == 0 { now } else { started.unwrap_or(accepted) };
+        if attempts > 0 {
+            self.record_end(&job, Outcome::Cancelled, None, now.since(started));
+        }
         drop_quietly(job);
         if was_waiting {
             self.observe(|observer| observer.waiting(&action, -1));
         }
-        let now = self.now();
-        // One that never ran has no time of its own: it starts and ends with its cancel.
-        let started = if attempts == 0 { now } else { started.unwrap_or(accepted) };
         let mut report =
             ActionReport::new(action.id, action.name, Outcome::Cancelled, started, now.since(started));
         report.attempts = attempts;

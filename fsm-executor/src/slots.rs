@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use fsm_core::{ActionPolicy, Moment};
+use fsm_core::{ActionPolicy, Moment, NodePath};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use tokio::time::{Duration, Instant};
@@ -27,6 +27,7 @@ pub(crate) struct Job<K> {
     pub(crate) action: ActionRef<K>,
     pub(crate) policy: ActionPolicy,
     pub(crate) priority: Priority,
+    pub(crate) node: Option<NodePath>,
     pub(crate) make: Run,
     pub(crate) accepted: Moment,
     /// When it first got a place.

@@ -21,6 +21,23 @@ pub const OBSERVATION: &[f64] = &[1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 2.2, 
 /// of a spent budget (S-22).
 pub const LONG: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
 
+/// Calls of tools and requests for executions, 5 ms … 300 s: published bounds. 60 s is the default timeout of both, 300 s the
+/// greatest that a request may ask for.
+pub const TOOL: &[f64] =
+    &[5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Waits around executions, 5 ms … 300 s: published bounds. 60 s is the default wait, 5 s the slowest poll.
+pub const WAIT: &[f64] = &[5e-3, 25e-3, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Bytes on the stdout of a tool: published bounds. The last one is the default limit.
+pub const OUTPUT: &[f64] = &[100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 10_485_760.0];
+
+/// Processor time of a run of a tool: published bounds.
+pub const CPU: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0];
+
+/// Memory of a process: published bounds.
+pub const MEMORY: &[f64] = &[1e6, 1e7, 1e8, 1e9];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +70,11 @@ mod tests {
             (ACTION, 1e-3, 300.0),
             (OBSERVATION, 1e-3, 30.0),
             (LONG, 1.0, 86_400.0),
+            (TOOL, 5e-3, 300.0),
+            (WAIT, 5e-3, 300.0),
+            (OUTPUT, 100.0, 10_485_760.0),
+            (CPU, 0.01, 60.0),
+            (MEMORY, 1e6, 1e9),
         ] {
             assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{bounds:?}");
             assert_eq!((bounds[0], bounds[bounds.len() - 1]), (first, last));

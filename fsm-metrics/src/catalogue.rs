@@ -3,17 +3,19 @@
 use crate::def::{Metric, MetricDef};
 
 mod engine;
+mod exec;
 mod flow;
 mod markdown;
 mod node;
 
 pub use engine::{BuildMetric, EngineMetric, PoolMetric, StoreMetric, SubscriberMetric};
+pub use exec::{ExecMetric, ProcessMetric, ToolMetric};
 pub use flow::FlowMetric;
 pub use markdown::catalogue_markdown;
 pub use node::NodeMetric;
 
 /// The tables of the catalogue, in the order of the docs and of a scrape.
-const TABLES: [&[MetricDef]; 7] = [
+const TABLES: [&[MetricDef]; 10] = [
     NodeMetric::DEFS,
     EngineMetric::DEFS,
     PoolMetric::DEFS,
@@ -21,6 +23,9 @@ const TABLES: [&[MetricDef]; 7] = [
     SubscriberMetric::DEFS,
     BuildMetric::DEFS,
     FlowMetric::DEFS,
+    ToolMetric::DEFS,
+    ProcessMetric::DEFS,
+    ExecMetric::DEFS,
 ];
 
 /// Every metric of the catalogue. The metrics that kinds declare for themselves (M-7) are not in it; they follow its rules.
@@ -41,13 +46,21 @@ mod tests {
 
     use super::*;
 
+    /// The names without a prefix: they were published before this catalogue was, and dashboards know them by these.
+    const PUBLISHED: &str = "runtime_tool_execute_seconds runtime_tool_errors_total runtime_tool_timeouts_total \
+        runtime_process_exits_total runtime_tool_output_bytes http_exec_started_total workflow_sync_polls_total \
+        workflow_sync_poll_duration_seconds http_exec_sync_latency_seconds http_exec_timeouts_total \
+        http_exec_errors_total exec_finished_total exec_in_flight exec_queue_wait_seconds runtime_tool_cpu_seconds \
+        runtime_tool_peak_rss_bytes runtime_tool_first_byte_seconds";
+
     #[test]
     fn names_are_unique_and_follow_the_conventions_of_their_type_and_unit() {
         let mut seen = BTreeSet::new();
         for def in catalogue() {
             let name = def.name();
             assert!(seen.insert(name), "{name} is declared twice");
-            assert!(name.starts_with("fsm_") || name.starts_with("dataflow_"), "{name}");
+            let prefixed = name.starts_with("fsm_") || name.starts_with("dataflow_");
+            assert_ne!(prefixed, PUBLISHED.split_whitespace().any(|published| published == name), "{name}");
             assert_eq!(name.ends_with("_total"), def.metric_type() == MetricType::Counter, "{name}");
             if matches!(def.spec.unit, "seconds" | "bytes") && def.metric_type() != MetricType::Counter {
                 assert!(name.ends_with(def.spec.unit), "{name} lacks its unit");
@@ -72,14 +85,30 @@ mod tests {
         for def in catalogue() {
             let labels: Vec<_> = def.labels().collect();
             assert_eq!(labels.contains(&"supervisor_id"), labels.contains(&"path"), "{}", def.name());
-            for forbidden in ["id", "topic", "message", "exec_id"] {
+            for forbidden in ["id", "topic", "message", "exec_id", "workflow_id"] {
                 assert!(!labels.contains(&forbidden), "{} has the label {forbidden}", def.name());
             }
         }
     }
 
     #[test]
-    fn the_catalogue_of_supervision_is_complete() {
+    fn listed_label_sets_hold_no_value_that_the_catalogue_does_not_name() {
+        for def in catalogue() {
+            for set in def.only {
+                assert_eq!(set.len(), def.values.len(), "{}", def.name());
+                for (word, values) in set.iter().zip(def.values) {
+                    assert!(
+                        matches!(values, crate::Values::Closed(words) if words.contains(word)),
+                        "{}",
+                        def.name()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_catalogue_is_complete() {
         let names: BTreeSet<_> = catalogue().map(MetricDef::name).collect();
         let expected = "circuit_open infrastructure_recovery_total infrastructure_recovery_duration_seconds \
             child_health_check_total reconciliation_total reconciliation_duration_seconds children_changed_total \
@@ -99,6 +128,7 @@ mod tests {
             reconnects_total";
         let expected: BTreeSet<_> = (expected.split_whitespace().map(|name| format!("fsm_{name}")))
             .chain(flow.split_whitespace().map(|name| format!("dataflow_{name}")))
+            .chain(PUBLISHED.split_whitespace().map(str::to_owned))
             .collect();
         assert_eq!(names, expected.iter().map(String::as_str).collect());
     }

@@ -19,6 +19,12 @@ pub enum Group {
     Subscriber,
     /// A dataflow.
     Flow,
+    /// A tool.
+    Tool,
+    /// The processes that this program started.
+    Process,
+    /// The executions.
+    Exec,
 }
 
 impl Group {
@@ -27,11 +33,12 @@ impl Group {
     pub const fn labels(self) -> &'static [&'static str] {
         match self {
             Self::Node => &["supervisor_id", "path"],
-            Self::Engine | Self::Store => &[],
+            Self::Engine | Self::Store | Self::Process | Self::Exec => &[],
             Self::Build => &["version", "commit"],
             Self::Pool => &["pool_name"],
             Self::Subscriber => &["subscriber"],
             Self::Flow => &["flow"],
+            Self::Tool => &["tool_id"],
         }
     }
 }
@@ -75,6 +82,9 @@ pub struct MetricDef {
     pub spec: MetricSpec,
     /// Where the values of `spec.labels` come from, in the same order.
     pub values: &'static [Values],
+    /// The label sets there are, in the order of `spec.labels`, where only some combinations of values have a meaning; empty
+    /// where all have.
+    pub only: &'static [&'static [&'static str]],
     /// Whose metric it is.
     pub group: Group,
     /// How a gauge folds over nodes.
@@ -87,7 +97,7 @@ pub struct MetricDef {
 
 impl MetricDef {
     const fn new(spec: MetricSpec, init: Init) -> Self {
-        Self { spec, values: &[], group: Group::Engine, fold: Fold::Sum, init, recorded: "" }
+        Self { spec, values: &[], only: &[], group: Group::Engine, fold: Fold::Sum, init, recorded: "" }
     }
 
     pub(crate) const fn counter(name: &'static str) -> Self {
@@ -105,7 +115,16 @@ impl MetricDef {
     }
 
     pub(crate) const fn seconds(name: &'static str, buckets: &'static [f64]) -> Self {
-        Self::new(MetricSpec::histogram(name, "seconds", "", buckets), Init::FirstSample)
+        Self::histogram(name, "seconds", buckets)
+    }
+
+    pub(crate) const fn histogram(name: &'static str, unit: &'static str, buckets: &'static [f64]) -> Self {
+        Self::new(MetricSpec::histogram(name, unit, "", buckets), Init::FirstSample)
+    }
+
+    pub(crate) const fn only(mut self, rows: &'static [&'static [&'static str]]) -> Self {
+        self.only = rows;
+        self
     }
 
     pub(crate) const fn at(mut self, init: Init) -> Self {

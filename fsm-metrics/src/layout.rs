@@ -10,6 +10,8 @@ use crate::shape::KindShape;
 
 /// What stands in a label when its value is not among the known ones, or when a cap is reached.
 pub(crate) const OTHER: &str = "_other";
+/// What stands for every id that names nothing, so that callers can't make series. Takes no place under a cap.
+pub(crate) const INVALID: &str = "_invalid";
 /// The state label of a node that has no state yet, such as an invalid one.
 pub(crate) const NO_STATE: &str = "_none";
 /// States with a label of their own; the transitions of a kind are a square of it, and J7 wants a cap on series.
@@ -38,9 +40,53 @@ pub(crate) struct Family {
     /// The bounds as label text.
     pub(crate) bound_texts: Box<[String]>,
     init: Init,
-    labels: Vec<(&'static str, Vec<&'static str>)>,
+    labels: Labels,
     first_unit: usize,
     units: usize,
+}
+
+/// The label sets of a family.
+#[derive(Debug, Default)]
+struct Labels {
+    /// The labels, with the values of each.
+    values: Vec<(&'static str, Vec<&'static str>)>,
+    /// The sets there are, unless every combination of values is one.
+    only: &'static [&'static [&'static str]],
+}
+
+impl Labels {
+    fn sets(&self) -> usize {
+        if self.only.is_empty() {
+            self.values.iter().map(|(_, values)| values.len()).product()
+        } else {
+            self.only.len()
+        }
+    }
+
+    /// What a position counts through: a set where they are listed, else the first and the second label.
+    fn strides(&self) -> [usize; 2] {
+        if !self.only.is_empty() {
+            return [self.only.len(), 1];
+        }
+        let values = |at: usize| self.values.get(at).map_or(1, |(_, values)| values.len());
+        debug_assert!(self.values.len() <= 2, "a stride has room for two labels, {:?} are more", self.values);
+        [values(0), values(1)]
+    }
+
+    fn set(&self, at: usize) -> Vec<(&'static str, &'static str)> {
+        let names = self.values.iter().map(|(label, _)| *label);
+        if let Some(set) = self.only.get(at) {
+            return names.zip(set.iter().copied()).collect();
+        }
+        let mut rest = at;
+        let mut pairs = Vec::with_capacity(self.values.len());
+        for (label, values) in self.values.iter().rev() {
+            pairs.push((*label, values[rest % values.len()]));
+            rest /= values.len();
+        }
+        pairs.reverse();
+        pairs
+    }
 }
 
 impl Family {
@@ -78,7 +124,7 @@ struct Stride {
     first_unit: usize,
     first_cell: usize,
     cells: usize,
-    /// Values of the first and the second label; 1 for a label that isn't there.
+    /// Values of the first and the second label, 1 for a label that isn't there; or label sets, where they are listed.
     values: [usize; 2],
 }
 
@@ -99,7 +145,8 @@ impl Layout {
         let mut layout = Self { states: shape.states.len(), ..Self::empty() };
         for def in defs {
             let labels = def.spec.labels.iter().zip(def.values);
-            let labels = labels.map(|(label, values)| (*label, values_of(*values, shape))).collect();
+            let values = labels.map(|(label, values)| (*label, values_of(*values, shape))).collect();
+            let labels = Labels { values, only: def.only };
             let cell_kind = match def.metric_type() {
                 MetricType::Counter => CellKind::Count,
                 MetricType::Gauge => CellKind::Gauge(def.fold),
@@ -121,7 +168,7 @@ impl Layout {
             };
             let init =
                 if spec.metric_type == MetricType::Histogram { Init::FirstSample } else { Init::Known };
-            layout.push(Cow::Owned(name), &spec, cell_kind, init, Vec::new(), &KindShape::new(""));
+            layout.push(Cow::Owned(name), &spec, cell_kind, init, Labels::default(), &KindShape::new(""));
         }
         layout
     }
@@ -136,10 +183,10 @@ impl Layout {
         spec: &MetricSpec,
         cell_kind: CellKind,
         init: Init,
-        labels: Vec<(&'static str, Vec<&'static str>)>,
+        labels: Labels,
         shape: &KindShape,
     ) {
-        let units = labels.iter().map(|(_, values)| values.len()).product();
+        let units = labels.sets();
         let family = Family {
             name,
             help: spec.help,
@@ -151,13 +198,11 @@ impl Layout {
             first_unit: self.units.len(),
             units,
         };
-        debug_assert!(family.labels.len() <= 2, "a stride has room for two labels, {} has more", family.name);
-        let values = |at: usize| family.labels.get(at).map_or(1, |(_, values)| values.len());
         self.strides.push(Stride {
             first_unit: family.first_unit,
             first_cell: self.cells,
             cells: family.cells(),
-            values: [values(0), values(1)],
+            values: family.labels.strides(),
         });
         for at in 0..units {
             let unit = self.unit_at(&family, at, shape);
@@ -168,13 +213,7 @@ impl Layout {
     }
 
     fn unit_at(&self, family: &Family, at: usize, shape: &KindShape) -> Unit {
-        let mut rest = at;
-        let mut pairs: Vec<(&'static str, &'static str)> = Vec::with_capacity(family.labels.len());
-        for (label, values) in family.labels.iter().rev() {
-            pairs.push((label, values[rest % values.len()]));
-            rest /= values.len();
-        }
-        pairs.reverse();
+        let pairs = family.labels.set(at);
         let real = pairs.iter().all(|(_, value)| *value != OTHER && *value != NO_STATE);
         let known = real
             && match family.init {

@@ -33,22 +33,34 @@ mod collector;
 mod encode;
 mod never_moved;
 
+// Beside it, for the nodes themselves.
+pub mod node;
+
 pub use batch::{Moved, ScopeId, TickBatch};
 pub use catalogue::{
-    BuildMetric, EngineMetric, FlowMetric, NodeMetric, PoolMetric, StoreMetric, SubscriberMetric, catalogue,
-    catalogue_markdown,
+    BuildMetric, EngineMetric, ExecMetric, FlowMetric, NodeMetric, PoolMetric, ProcessMetric, StoreMetric,
+    SubscriberMetric, ToolMetric, catalogue, catalogue_markdown,
 };
 pub use def::{Fold, Group, Init, Metric, MetricDef, Values};
 pub use encode::CONTENT_TYPE;
 pub use handle::{Counter, Gauge, GaugeShare, Histogram};
 pub use metrics::{Kind, Metrics, MetricsConfig, MetricsError};
 pub use never_moved::never_moved_in;
+pub use node::{
+    ErrorCategory, NodeMetrics, NodeMetricsCollector, NodeMetricsConfig, NodeMetricsError, Threshold,
+    ThresholdEvent, ThresholdState,
+};
 pub use own::{MetricSpecError, WorkerMetrics};
 pub use paths::PerPath;
-pub use recorders::{ActionMetrics, FlowMetrics, PoolMetrics, StoreMetrics, SubscriberMetrics};
+pub use recorders::{
+    ActionMetrics, ExecMetrics, ExecRun, FlowMetrics, PoolMetrics, ProcessMetrics, RunMetrics, StoreMetrics,
+    SubscriberMetrics, ToolCall, ToolMetrics, WorkflowWait,
+};
 pub use scope::Scope;
 pub use shape::KindShape;
 pub use words::{
-    ChildChange, ChildHealth, Circuit, DropReason, FlowErrorKind, FlowStage, ObservationResult, PanicPlace,
-    PanicType, ReconcileResult, ReloadResult, RenderStatus, RestartCause, StoreRole, TemplateErrorType,
+    ChildChange, ChildHealth, Circuit, DropReason, ExecErrorCode, ExecKind, ExecOutcome, ExecStatus,
+    FlowErrorKind, FlowStage, ObservationResult, PanicPlace, PanicType, PollOutcome, ProcessExit,
+    ReconcileResult, ReloadResult, RenderStatus, RestartCause, StoreRole, TemplateErrorType, ToolErrorKind,
+    ToolOutcome,
 };

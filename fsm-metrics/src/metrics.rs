@@ -10,11 +10,12 @@ use prometheus::Registry;
 
 use crate::block::Block;
 use crate::catalogue::{
-    BuildMetric, EngineMetric, FlowMetric, NodeMetric, PoolMetric, StoreMetric, SubscriberMetric, catalogue,
+    BuildMetric, EngineMetric, ExecMetric, FlowMetric, NodeMetric, PoolMetric, ProcessMetric, StoreMetric,
+    SubscriberMetric, ToolMetric, catalogue,
 };
 use crate::collector::Registered;
 use crate::def::{Group, Metric};
-use crate::layout::{Layout, OTHER};
+use crate::layout::{INVALID, Layout, OTHER};
 use crate::own::{MetricSpecError, Own, OwnLayout};
 use crate::paths::{PerPath, Places};
 use crate::scope::{Key, Lease, Scope};
@@ -31,6 +32,8 @@ pub struct MetricsConfig {
     pub per_path: PerPath,
     /// How many paths, and how many flows, get series of their own; the rest share `_other`.
     pub max_paths: usize,
+    /// How many tools get series of their own; the rest share `_other`.
+    pub max_tools: usize,
     /// How long the series of a kind without nodes stay. Two scrapes at the usual interval of 15 s: what the last node did can
     /// be seen, and a kind whose nodes come and go does not start from 0 each time.
     pub keep_removed_kind: Duration,
@@ -38,7 +41,12 @@ pub struct MetricsConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { per_path: PerPath::Off, max_paths: 500, keep_removed_kind: Duration::from_secs(30) }
+        Self {
+            per_path: PerPath::Off,
+            max_paths: 500,
+            max_tools: 200,
+            keep_removed_kind: Duration::from_secs(30),
+        }
     }
 }
 
@@ -54,6 +62,13 @@ impl MetricsConfig {
     #[must_use]
     pub const fn with_max_paths(mut self, max_paths: usize) -> Self {
         self.max_paths = max_paths;
+        self
+    }
+
+    /// With another cap on tools.
+    #[must_use]
+    pub const fn with_max_tools(mut self, max_tools: usize) -> Self {
+        self.max_tools = max_tools;
         self
     }
 
@@ -261,6 +276,30 @@ impl Metrics {
         self.named(&[path])
     }
 
+    /// The series of a tool, named by its id.
+    #[must_use]
+    pub fn tool(&self, id: &str) -> Scope<ToolMetric> {
+        self.named(&[id])
+    }
+
+    /// The series of the calls of tools that nobody registered, whatever their ids were.
+    #[must_use]
+    pub fn unknown_tools(&self) -> Scope<ToolMetric> {
+        self.named(&[INVALID])
+    }
+
+    /// The series of the processes that this program starts.
+    #[must_use]
+    pub fn processes(&self) -> Scope<ProcessMetric> {
+        self.named(&[])
+    }
+
+    /// The series of executions.
+    #[must_use]
+    pub fn executions(&self) -> Scope<ExecMetric> {
+        self.named(&[])
+    }
+
     /// Says which program runs, for as long as these metrics live.
     pub fn build_info(&self, version: &str, commit: &str) {
         let scope: Scope<BuildMetric> = self.named(&[version, commit]);
@@ -299,9 +338,22 @@ impl Metrics {
     fn named<M: Metric>(&self, values: &[&str]) -> Scope<M> {
         let mut tables = self.inner.tables();
         let group = M::GROUP;
-        let cap = if group == Group::Flow { self.inner.config.max_paths } else { MAX_NAMES };
+        let cap = match group {
+            Group::Flow => self.inner.config.max_paths,
+            Group::Tool => self.inner.config.max_tools,
+            Group::Node
+            | Group::Engine
+            | Group::Build
+            | Group::Pool
+            | Group::Store
+            | Group::Subscriber
+            | Group::Process
+            | Group::Exec => MAX_NAMES,
+        };
         let places = tables.places.entry(group).or_default();
-        let labels: Vec<Arc<str>> = values.iter().map(|value| places.take(value, cap)).collect();
+        let place =
+            |value: &&str| if *value == INVALID { Arc::from(INVALID) } else { places.take(value, cap) };
+        let labels: Vec<Arc<str>> = values.iter().map(place).collect();
         let key = Key::Named(group, labels.clone());
         if let Some(entry) = tables.scopes.get_mut(&key) {
             entry.users += 1;

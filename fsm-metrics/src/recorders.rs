@@ -1,4 +1,8 @@
-//! Handles by topic for what is recorded outside of the tick, from any thread: actions, pools, the store, subscribers, flows.
+//! Handles by topic for what is recorded outside of the tick, from any thread: actions, pools, the store, subscribers, flows,
+//! tools, executions.
+
+mod exec;
+mod tools;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +15,9 @@ use crate::def::Metric;
 use crate::handle::{Counter, Gauge, GaugeShare, Histogram};
 use crate::scope::Scope;
 use crate::words::{DropReason, FlowErrorKind, FlowStage, StoreRole};
+
+pub use exec::{ExecMetrics, ExecRun, WorkflowWait};
+pub use tools::{ProcessMetrics, RunMetrics, ToolCall, ToolMetrics};
 
 /// What the executor records of the actions of one scope. Cloning is cheap; any thread may record.
 ///

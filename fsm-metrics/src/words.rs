@@ -22,6 +22,13 @@ macro_rules! words {
     };
 }
 
+mod exec;
+
+pub use exec::{
+    ExecErrorCode, ExecKind, ExecOutcome, ExecStatus, PollOutcome, ProcessExit, ToolErrorKind, ToolOutcome,
+};
+pub(crate) use exec::{PROCESS_CODES, PROCESS_SIGNALS, PROCESS_STATUSES};
+
 words! {
     /// A circuit of a node.
     Circuit {

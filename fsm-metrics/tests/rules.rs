@@ -4,8 +4,12 @@
 mod batch;
 #[path = "rules/cardinality.rs"]
 mod cardinality;
+#[path = "rules/exec.rs"]
+mod exec;
 #[path = "rules/exposition.rs"]
 mod exposition;
+#[path = "rules/node.rs"]
+mod node;
 #[path = "rules/own.rs"]
 mod own;
 #[path = "rules/world.rs"]

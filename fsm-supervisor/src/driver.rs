@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use fsm_core::{Moment, Registry};
 use fsm_executor::ExecutorConfig;
-use fsm_metrics::{Metrics, MetricsError};
+use fsm_metrics::{Metrics, MetricsError, NodeMetricsCollector};
 use fsm_store::Store;
 use tokio::time::Instant;
 
@@ -38,6 +38,8 @@ pub struct DriverConfig {
     pub event_backlog: usize,
     /// How long the end of the driver waits for actions that don't end.
     pub abort_after: Duration,
+    /// Where statistics of the nodes' actions go, if anywhere.
+    pub node_metrics: Option<Arc<NodeMetricsCollector>>,
 }
 
 impl Default for DriverConfig {
@@ -48,6 +50,7 @@ impl Default for DriverConfig {
             // A mass change of 1 000 nodes makes a few thousand events before a subscriber runs.
             event_backlog: 8_192,
             abort_after: Duration::from_secs(1),
+            node_metrics: None,
         }
     }
 }
@@ -63,6 +66,12 @@ impl DriverConfig {
     #[must_use]
     pub fn with_executor(mut self, executor: ExecutorConfig) -> Self {
         self.executor = executor;
+        self
+    }
+    /// With statistics of the nodes' actions in this collector, by path.
+    #[must_use]
+    pub fn with_node_metrics(mut self, collector: Arc<NodeMetricsCollector>) -> Self {
+        self.node_metrics = Some(collector);
         self
     }
 }

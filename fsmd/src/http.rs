@@ -2,6 +2,7 @@
 
 mod problem;
 mod ready;
+mod statistics;
 mod wire;
 
 use std::future::Future;
@@ -17,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use fsm_core::NodePath;
-use fsm_metrics::Metrics;
+use fsm_metrics::{Metrics, NodeMetricsCollector};
 use fsm_supervisor::Handle;
 use fsm_templating::nearest;
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub(crate) use ready::Wanted;
 pub(crate) struct Api {
     tree: Handle,
     metrics: Metrics,
+    statistics: Arc<NodeMetricsCollector>,
     /// The time that a shutdown has.
     deadline: Duration,
     wanted: Arc<Mutex<Arc<Wanted>>>,
@@ -38,8 +40,13 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(tree: Handle, metrics: Metrics, deadline: Duration) -> Self {
-        Self { tree, metrics, deadline, wanted: Arc::default(), stopping: Arc::default() }
+    pub(crate) fn new(
+        tree: Handle,
+        metrics: Metrics,
+        statistics: Arc<NodeMetricsCollector>,
+        deadline: Duration,
+    ) -> Self {
+        Self { tree, metrics, statistics, deadline, wanted: Arc::default(), stopping: Arc::default() }
     }
 
     /// From now on the tree has to be this to be ready. Said before it is applied, so that nobody takes the old tree for it.
@@ -90,6 +97,7 @@ fn router(api: Api) -> Router {
         .route("/v1/tree", get(tree))
         .route("/v1/nodes/{*path}", get(node))
         .route("/v1/incidents", get(incidents))
+        .route("/v1/node-metrics", get(statistics::node_metrics))
         .route("/v1/longest-stop", get(longest_stop))
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::method())
@@ -151,7 +159,8 @@ async fn tree(
     State(api): State<Api>,
     which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(which) = which.map_err(|error| Problem::bad_query(error.body_text()))?;
+    let Query(which) =
+        which.map_err(|error| Problem::bad_query(error.body_text(), "/v1/tree takes `unhealthy=true`"))?;
     let entries = api.tree.tree().await.map_err(|_| Problem::stopping())?;
     let wanted = api.wanted();
     let shown: Vec<_> = wanted
@@ -186,14 +195,18 @@ async fn node(State(api): State<Api>, Path(path): Path<String>) -> Result<Respon
                 None => None,
             };
             let healthy = wanted.is_fit(&view.entry, parent.as_ref().map(|parent| &parent.entry));
-            Ok(Json(wire::node(&view, healthy, &api.tree)).into_response())
+            let statistics = api.statistics.get(path.as_str());
+            Ok(Json(wire::node(&view, healthy, &statistics, &api.tree)).into_response())
         }
-        None => {
-            let entries = api.tree.tree().await.map_err(|_| Problem::stopping())?;
-            let near = nearest(path.as_str(), entries.iter().map(|entry| entry.path.as_str()));
-            Err(Problem::no_node(&path, near))
-        }
+        None => Err(no_node(&api, &path).await),
     }
+}
+
+/// That there is no such node, with the one that may have been meant.
+async fn no_node(api: &Api, path: &NodePath) -> Problem {
+    let Ok(entries) = api.tree.tree().await else { return Problem::stopping() };
+    let near = nearest(path.as_str(), entries.iter().map(|entry| entry.path.as_str()));
+    Problem::no_node(path, near)
 }
 
 #[cfg(test)]

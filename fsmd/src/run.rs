@@ -9,6 +9,7 @@ mod signals;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fsm_metrics::{Metrics, NodeMetricsCollector, NodeMetricsConfig, RunMetrics};
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
 use fsm_templating::Diagnostic;
@@ -65,7 +66,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let listener = bind(&loaded).await?;
     let address = listener.local_addr().unwrap_or(loaded.server.listen);
     let registry = prometheus::Registry::new();
-    let metrics = fsm_metrics::Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
+    let metrics = Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
         .map_err(|error| Failure::of(&error))?;
     let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
     let store = persistence.store();
@@ -73,15 +74,20 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
     let communicator = Communicator::new(exchange, Arc::clone(&store));
     let agent = loaded.root.name.as_str();
+    let statistics = Arc::new(
+        NodeMetricsCollector::try_new(NodeMetricsConfig::default()).map_err(|error| Failure::of(&error))?,
+    );
+    let process =
+        kinds::process().with_metrics(RunMetrics::new(&metrics)).with_node_metrics(Arc::clone(&statistics));
     let agents = Arc::new(TreeAgents::default());
     let asked = Arc::<TreeAgents>::clone(&agents);
-    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, kinds::process(), asked)
+    let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, process, asked)
         .map_err(|error| Failure::of(&error))?;
-    let tree = fsm_supervisor::start(kinds, settings::driver(&loaded.supervision), &metrics, store)
-        .map_err(|error| Failure::of(&error))?;
+    let driver = settings::driver(&loaded.supervision).with_node_metrics(Arc::clone(&statistics));
+    let tree = fsm_supervisor::start(kinds, driver, &metrics, store).map_err(|error| Failure::of(&error))?;
     agents.bind(tree.clone());
     let within = loaded.supervision.shutdown_timeout.get();
-    let api = http::Api::new(tree.clone(), metrics, within);
+    let api = http::Api::new(tree.clone(), metrics, statistics, within);
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
     port.bind(tree.clone(), api.clone(), checking);
     api.wants(http::Wanted::of(&loaded.rendered));

@@ -5,6 +5,7 @@ mod node;
 mod paint;
 mod render;
 mod shutdown;
+mod statistics;
 mod tree;
 
 use serde::Serialize;

@@ -72,11 +72,16 @@ impl AttemptEnd {
         }
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// The error that the action returned.
+    pub(crate) fn failure(&self) -> Option<&ActionError> {
         match self {
-            Self::Failure(error) => error.retry_after(),
+            Self::Failure(error) => Some(error),
             Self::Success | Self::Timeout | Self::Panic(_) | Self::Cancelled(_) | Self::Abandoned(_) => None,
         }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.failure()?.retry_after()
     }
 }
 
@@ -90,6 +95,7 @@ impl<K: SlotKey> Shared<K> {
     ) -> (Box<Job<K>>, AttemptEnd, Moment) {
         let began = self.now();
         self.tell_start(&mut job, began);
+        self.record_attempt(&job);
         let cleanups = Cleanups::new();
         let attempt = Attempt { number: job.attempts, cancel: token.clone(), cleanups: cleanups.clone() };
         let end = match caught(|| (job.make)(attempt)) {

@@ -15,6 +15,7 @@ fn config() -> ExecutorConfig {
 
 fn job(key: u8, priority: Priority) -> Box<Job<u8>> {
     Box::new(Job {
+        node: None,
         action: ActionRef { key, id: ActionId::new(u64::from(key)), name: "test", tag: 0 },
         policy: ActionPolicy::new("test", Duration::from_secs(1)),
         priority,

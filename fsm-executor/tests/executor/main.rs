@@ -1,4 +1,4 @@
-//! The rules of actions (A-1 … A-10), each with its bad case, mostly under paused time.
+//! The rules of actions (A-1 … A-10) and their statistics, each with its bad case, mostly under paused time.
 
 mod blocking;
 mod cancel;
@@ -7,5 +7,6 @@ mod outcomes;
 mod pool;
 mod retries;
 mod shutdown;
+mod statistics;
 mod stress;
 mod support;

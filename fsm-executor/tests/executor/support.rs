@@ -10,6 +10,7 @@ use fsm_executor::{
     Attempt, Ended, EnqueueError, Executor, ExecutorConfig, ExecutorEvent, ExecutorObserver, NoObserver,
     Request, tokio_clock,
 };
+use fsm_metrics::NodeMetricsCollector;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -38,12 +39,26 @@ impl Rig {
     }
 
     pub(crate) fn observed(config: ExecutorConfig, observer: Arc<dyn ExecutorObserver<u32>>) -> Self {
+        let (executor, events) = Self::parts(config, observer);
+        Self { executor: Arc::new(executor), events }
+    }
+
+    /// With statistics of nodes in this collector.
+    pub(crate) fn collecting(collector: &Arc<NodeMetricsCollector>) -> Self {
+        let (executor, events) = Self::parts(ExecutorConfig::default(), Arc::new(NoObserver));
+        Self { executor: Arc::new(executor.with_node_metrics(Arc::clone(collector))), events }
+    }
+
+    fn parts(
+        config: ExecutorConfig,
+        observer: Arc<dyn ExecutorObserver<u32>>,
+    ) -> (Executor<u32>, mpsc::Receiver<Event>) {
         // More events than any test makes.
         let (sender, events) = mpsc::channel(1 << 17);
         let sink =
             Arc::new(move |event| sender.try_send(event).expect("the channel holds all events of a test"));
         let executor = Executor::try_new(config, tokio_clock(), sink, observer).expect("a valid config");
-        Self { executor: Arc::new(executor), events }
+        (executor, events)
     }
 
     #[track_caller]

@@ -54,7 +54,11 @@ fn row(out: &mut String, def: &MetricDef) {
 
 fn describe(label: &str, values: Values) -> String {
     match values {
-        Values::Closed(words) => format!("`{label}` ∈ {}", words.join(" ")),
+        Values::Closed(words) => {
+            let named = words.iter().copied().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+            let or_empty = if words.contains(&"") { ", or empty" } else { "" };
+            format!("`{label}` ∈ {named}{or_empty}")
+        }
         Values::States => format!("`{label}` (the kind's states)"),
         Values::Actions => format!("`{label}` (the kind's actions)"),
     }

@@ -7,7 +7,7 @@ use fsm_core::Moment;
 use fsm_metrics::{KindShape, Metrics, MetricsConfig, MetricsError, TickBatch, catalogue, never_moved_in};
 use prometheus::{Registry, TextEncoder};
 
-use crate::world::{at, kind, metrics, parse, record_everything, shape, value};
+use crate::world::{at, kind, metrics, parse, record_everything, record_runs, shape, value};
 
 fn gathered(registry: &Registry) -> String {
     TextEncoder::new().encode_to_string(&registry.gather()).expect("families with names and series")
@@ -26,6 +26,7 @@ fn a_scrape_is_what_the_registry_gathers() {
     record_everything(&metrics, &mut batch, &odd, "/edge/a");
     let plain = kind(&metrics, "plain");
     record_everything(&metrics, &mut batch, &plain, "/edge/b");
+    record_runs(&metrics);
 
     let (ours, theirs) = (parse(&metrics.encode()), parse(&gathered(&registry)));
     assert_eq!(ours.get("foreign_total"), Some(&7.0));
@@ -64,6 +65,7 @@ fn every_metric_of_the_catalogue_can_move_and_none_has_before() {
     assert_eq!(metrics.never_moved(), catalogue().map(|def| def.name()).collect::<Vec<_>>());
     batch.leave(scope);
     record_everything(&metrics, &mut batch, &bridge, "/a");
+    record_runs(&metrics);
     assert_eq!(metrics.never_moved(), Vec::<&str>::new());
     assert_eq!(never_moved_in([metrics.encode().as_str()]), Vec::<&str>::new());
 }
@@ -129,6 +131,7 @@ fn promtool_reads_a_scrape_and_finds_nothing_but_a_published_name() {
     let metrics = metrics();
     let mut batch = TickBatch::new(&metrics);
     record_everything(&metrics, &mut batch, &kind(&metrics, "bridge"), "/a");
+    record_runs(&metrics);
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use fsm_core::{Moment, Outcome, Phase};
 use fsm_metrics::{
-    ActionMetrics, ChildChange, ChildHealth, Circuit, DropReason, FlowErrorKind, FlowMetrics, FlowStage,
-    Kind, KindShape, Metrics, MetricsConfig, Moved, ObservationResult, PanicPlace, PanicType, PoolMetrics,
-    ReconcileResult, ReloadResult, RestartCause, StoreMetrics, StoreRole, SubscriberMetrics,
-    TemplateErrorType, TickBatch,
+    ActionMetrics, ChildChange, ChildHealth, Circuit, DropReason, ExecKind, ExecMetrics, ExecOutcome,
+    ExecStatus, FlowErrorKind, FlowMetrics, FlowStage, Kind, KindShape, Metrics, MetricsConfig, Moved,
+    ObservationResult, PanicPlace, PanicType, PollOutcome, PoolMetrics, ProcessExit, ReconcileResult,
+    ReloadResult, RestartCause, RunMetrics, StoreMetrics, StoreRole, SubscriberMetrics, TemplateErrorType,
+    TickBatch, ToolErrorKind,
 };
 
 pub(crate) const STATES: [(&str, Phase); 5] = [
@@ -161,4 +162,26 @@ fn around(metrics: &Metrics, path: &str) {
     flow.dropped(DropReason::Filter, 1);
     flow.error(FlowStage::Output, FlowErrorKind::Timeout);
     std::mem::forget((pool, store, subscriber, flow));
+}
+
+/// Everything that is recorded of tools, processes and executions.
+pub(crate) fn record_runs(metrics: &Metrics) {
+    let runs = RunMetrics::new(metrics);
+    let tool = runs.tool("label-printer/print");
+    tool.begin(|| ms(40)).end(None);
+    tool.begin(|| ms(60_000)).end(Some(ToolErrorKind::Timeout));
+    tool.output(2_000);
+    tool.used(ms(20), 4 << 20);
+    tool.first_byte(ms(30));
+    runs.processes().exited(ProcessExit::Signal(9));
+    let executions = ExecMetrics::new(metrics.executions());
+    executions.accepted(ExecKind::Task);
+    executions.started(ExecKind::Task, ms(1)).finished(ExecStatus::Success);
+    executions.answered(ExecKind::Task, ExecOutcome::Timeout, ms(60_000));
+    executions.responded(ExecKind::Task, 408);
+    let mut wait = executions.wait(|| ms(700));
+    wait.polled();
+    wait.end(PollOutcome::Completed);
+    // One runs on.
+    std::mem::forget((executions.started(ExecKind::Agent, ms(1)), runs));
 }

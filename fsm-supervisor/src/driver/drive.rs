@@ -94,6 +94,10 @@ impl Drive {
         let observer = Arc::new(ActionRecorder::default());
         let now = Arc::new(move || clock.now());
         let executor = Executor::try_new(config.executor, now, sink, Arc::clone(&observer) as Arc<_>)?;
+        let executor = match &config.node_metrics {
+            Some(collector) => executor.with_node_metrics(Arc::clone(collector)),
+            None => executor,
+        };
         let shared = Arc::new(Shared { clock, inbox, incarnations: Incarnations::default(), requests: weak });
         Ok(Self {
             engine,
@@ -290,6 +294,7 @@ impl Drive {
             policy,
             priority: if stopping { Priority::Stop } else { Priority::Normal },
             tag,
+            node: Some(identity.path.clone()),
             run: Box::new(move |attempt| {
                 let host = JobHost {
                     shared: Arc::clone(&shared),

@@ -391,7 +391,7 @@ impl<'a> Run<'a> {
         // On a thread of its own virtual time would not reach it.
         let policy = ActionPolicy { blocking: false, ..policy };
         let priority = if stopping { Priority::Stop } else { Priority::Normal };
-        let request = Request { id, name: policy.name, policy, priority, tag: 0, run };
+        let request = Request { id, name: policy.name, policy, priority, tag: 0, node: None, run };
         if self.executor.enqueue(node, request).is_err() {
             self.shared.put(Input::ActionRefused { node, id, why: Refusal::Busy });
         }

@@ -33,7 +33,7 @@ pub(crate) struct Problem {
     pub(crate) not_ready: Vec<Waiting>,
 }
 
-const ROUTES: &str = "there are /healthz, /readyz, /metrics, /v1/tree and /v1/nodes/{path}";
+const ROUTES: &str = "there are /healthz, /readyz, /metrics, /v1/tree, /v1/nodes/{path} and /v1/node-metrics";
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
@@ -69,9 +69,8 @@ impl Problem {
             .help("ask for http://127.0.0.1 or http://localhost")
     }
 
-    pub(super) fn bad_query(detail: String) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-query", "the query can't be read", detail)
-            .help("/v1/tree takes `unhealthy=true`")
+    pub(super) fn bad_query(detail: String, help: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-query", "the query can't be read", detail).help(help)
     }
 
     pub(super) fn bad_path(error: &fsm_core::PathError) -> Self {

@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use fsm_core::{HumanDuration, Moment};
+use fsm_metrics::NodeMetrics;
 use fsm_supervisor::{Handle, IncidentView, LongestStop, NodeView, TreeEntry};
 use serde_json::{Value, json};
 
@@ -15,8 +16,9 @@ pub(super) fn entry(entry: &TreeEntry, healthy: bool, tree: &Handle) -> Value {
 }
 
 /// Everything about a node.
-pub(super) fn node(view: &NodeView, healthy: bool, tree: &Handle) -> Value {
+pub(super) fn node(view: &NodeView, healthy: bool, statistics: &NodeMetrics, tree: &Handle) -> Value {
     let mut value = serde_json::to_value(view).unwrap_or_default();
+    value["statistics"] = json!(statistics);
     value["healthy"] = json!(healthy);
     value["since"] = wall(view.since, tree);
     value["observed_at"] = view.observed_at.map_or(Value::Null, |at| wall(at, tree));

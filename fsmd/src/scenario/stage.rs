@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fsm_core::{ChildSpec, HumanDuration, Moment, NodePath, Phase, Vars};
-use fsm_metrics::{Metrics, MetricsConfig};
+use fsm_metrics::{Metrics, MetricsConfig, NodeMetricsCollector, NodeMetricsConfig};
 use fsm_supervisor::{
     ApplyReceipt, Command, DriverConfig, Event, EventKind, EventReader, Handle, NodeView, ShutdownReport,
     TreeEntry, start,
@@ -112,8 +112,11 @@ impl Stage {
         (config.engine.seed, config.engine.epoch_ms) = (SEED, EPOCH_MS);
         // Who checks what happened wants to see each event.
         config.engine.fold_repeats = false;
+        let statistics = Arc::new(NodeMetricsCollector::try_new(NodeMetricsConfig::default())?);
+        let config = config.with_node_metrics(Arc::clone(&statistics));
         let tree = start(registry, config, &metrics, watched)?;
-        port.bind(tree.clone(), Api::new(tree.clone(), metrics, SHUTDOWN), kinds::for_checking()?);
+        let api = Api::new(tree.clone(), metrics, statistics, SHUTDOWN);
+        port.bind(tree.clone(), api, kinds::for_checking()?);
         Ok(Self {
             events: tree.events(),
             transcript: Some(Transcript::new(tree.events()).with_actions()),

@@ -6,6 +6,7 @@ use fsm_core::Goal;
 
 use super::node::{Action, Children, Details};
 use super::paint::{Paint, symbol};
+use super::statistics::statistics;
 use super::tree::one_line;
 
 /// So many decisions are shown, newest first.
@@ -42,6 +43,9 @@ pub(crate) fn describe(node: &Details, now: SystemTime, paint: Paint) -> String 
     );
     if let Some(action) = &node.action {
         line("action", &action_line(action, now));
+    }
+    for (key, text) in statistics(&node.statistics) {
+        line(key, &text);
     }
     if let Some(children) = children_line(node.children) {
         line("children", &children);
@@ -168,6 +172,7 @@ mod tests {
             "children": {"healthy": 0, "stopped": 0, "completed": 0, "degraded": 1},
             "error": null,
             "history": [{"at": "2026-01-01T00:00:00.000Z", "cause": 1, "state": "Down", "action": null, "reason": "no answer"}],
+            "statistics": fsm_metrics::NodeMetrics::default(),
         }))
         .unwrap()
     }

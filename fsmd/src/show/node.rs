@@ -1,6 +1,7 @@
 //! Nodes as the API shows them: what the tables need of them.
 
 use fsm_core::{Goal, Outcome, Phase};
+use fsm_metrics::NodeMetrics;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -77,6 +78,7 @@ pub(crate) struct Details {
     pub(crate) children: Children,
     pub(crate) error: Option<String>,
     pub(crate) history: Vec<Past>,
+    pub(crate) statistics: NodeMetrics,
 }
 
 /// An action.

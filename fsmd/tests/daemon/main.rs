@@ -9,5 +9,6 @@ mod ready;
 mod relay;
 mod reload;
 mod rig;
+mod statistics;
 mod verbs;
 mod workflow;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use fsm_metrics::{ProcessExit, ToolErrorKind, ToolOutcome};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::ToolError;
@@ -15,6 +16,15 @@ pub enum Exit {
     Code(i32),
     /// A signal ended it, with this number.
     Signal(i32),
+}
+
+impl From<Exit> for ProcessExit {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(code) => Self::Code(code),
+            Exit::Signal(signal) => Self::Signal(signal),
+        }
+    }
 }
 
 impl fmt::Display for Exit {
@@ -71,39 +81,34 @@ pub enum Ending {
 impl Ending {
     /// `success`, `error`, `timeout` or `cancelled`.
     pub const fn outcome(&self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Timeout { .. } => "timeout",
-            Self::Cancelled => "cancelled",
-            Self::ToolError(_)
-            | Self::InvalidInput(_)
-            | Self::SpawnFailed(_)
-            | Self::Stdin(_)
-            | Self::Stdout(_)
-            | Self::Stderr(_)
-            | Self::OutputLimit { .. }
-            | Self::ExitNonzero(_)
-            | Self::Signaled(_)
-            | Self::Oom
-            | Self::KeeperLost
-            | Self::Parse(_) => "error",
+        match self.error() {
+            None => ToolOutcome::Success.as_str(),
+            Some(error) => error.outcome().as_str(),
         }
     }
 
     /// What sort of error it is, for counting; none for a success.
     pub const fn error_kind(&self) -> Option<&'static str> {
+        match self.error() {
+            None => None,
+            Some(error) => Some(error.as_str()),
+        }
+    }
+
+    /// The same as a word of the catalogue of metrics.
+    pub const fn error(&self) -> Option<ToolErrorKind> {
         Some(match self {
             Self::Success => return None,
-            Self::ToolError(_) => "tool",
-            Self::InvalidInput(_) | Self::SpawnFailed(_) => "start",
-            Self::Stdin(_) => "stdin",
-            Self::Stdout(_) => "stdout",
-            Self::Stderr(_) => "stderr",
-            Self::OutputLimit { .. } => "output_limit",
-            Self::ExitNonzero(_) | Self::Signaled(_) | Self::Oom | Self::KeeperLost => "wait",
-            Self::Parse(_) => "parse",
-            Self::Timeout { .. } => "timeout",
-            Self::Cancelled => "cancelled",
+            Self::ToolError(_) => ToolErrorKind::Tool,
+            Self::InvalidInput(_) | Self::SpawnFailed(_) => ToolErrorKind::Start,
+            Self::Stdin(_) => ToolErrorKind::Stdin,
+            Self::Stdout(_) => ToolErrorKind::Stdout,
+            Self::Stderr(_) => ToolErrorKind::Stderr,
+            Self::OutputLimit { .. } => ToolErrorKind::OutputLimit,
+            Self::ExitNonzero(_) | Self::Signaled(_) | Self::Oom | Self::KeeperLost => ToolErrorKind::Wait,
+            Self::Parse(_) => ToolErrorKind::Parse,
+            Self::Timeout { .. } => ToolErrorKind::Timeout,
+            Self::Cancelled => ToolErrorKind::Cancelled,
         })
     }
 

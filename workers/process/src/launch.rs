@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -10,14 +10,16 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fsm_metrics::{ProcessMetrics, RunMetrics};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::cgroup::{Cgroups, RunCgroup};
+use crate::ending::Exit;
 use crate::identity::{self, Identity};
 use crate::keeper::KEEPER_ARG;
 use crate::keeper::wire::{Launch, News, Order, line};
@@ -28,6 +30,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After SIGKILL everybody is gone within milliseconds; a keeper that has not managed by then is stopped, or the machine is.
 pub(crate) const KILL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How a program left that nobody saw leave: it was killed, because its keeper was or did not manage.
+const KILLED: Exit = Exit::Signal(Signal::KILL.as_raw());
 
 /// How a keeper is started: this very program in another mode, or a program of its own.
 #[derive(Debug, Clone)]
@@ -87,6 +92,7 @@ pub(crate) struct Launcher {
     pub(crate) keeper: Keeper,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) cgroups: Option<Cgroups>,
+    pub(crate) metrics: Option<RunMetrics>,
 }
 
 /// The owner's ends of a program's pipes.
@@ -105,6 +111,8 @@ pub(crate) struct Kept {
     note: Note,
     grace: Duration,
     oom: bool,
+    /// Counts how the program leaves; taken when that is done.
+    exits: Option<ProcessMetrics>,
     /// Taken when the keeper is reaped.
     owned: Option<Owned>,
 }
@@ -129,6 +137,11 @@ pub(crate) enum Life {
 }
 
 impl Launcher {
+    /// Launches with this keeper, without anything else.
+    pub(crate) const fn new(keeper: Keeper) -> Self {
+        Self { keeper, ledger: None, cgroups: None, metrics: None }
+    }
+
     /// Starts a keeper for it. The program runs once [`Kept::handshake`] says so.
     pub(crate) fn begin(&self, exec_id: &str, mut program: Program) -> Result<(Kept, Pipes), StartError> {
         program.env.insert(ledger::EXEC_ID.into(), exec_id.into());
@@ -191,7 +204,8 @@ impl Launcher {
         let owned = Some(Owned { orders, child, cgroup, entry: None });
         let news = Some(BufReader::new(news).lines());
         let (keeper, ledger) = (self.keeper.program.clone(), self.ledger.clone());
-        Ok((Kept { launch, keeper, ledger, news, note, grace, oom: false, owned }, pipes))
+        let exits = self.metrics.as_ref().map(|metrics| metrics.processes().clone());
+        Ok((Kept { launch, keeper, ledger, news, note, grace, oom: false, exits, owned }, pipes))
     }
 }
 
@@ -269,13 +283,17 @@ impl Kept {
     pub(crate) async fn life(&mut self) -> Life {
         loop {
             match self.hear().await {
-                Some(News::Exited(exit)) => return Life::Exited(exit),
+                Some(News::Exited(exit)) => {
+                    self.count(exit);
+                    return Life::Exited(exit);
+                }
                 Some(News::Gone { cpu_us, peak_rss }) => {
                     self.reap();
                     return Life::Gone { cpu: Duration::from_micros(cpu_us), peak_rss };
                 }
-                // Said once, at the start.
-                Some(News::Started(_) | News::Failed(_)) => {}
+                // Said once, at the start; heard here only when nobody waited for it.
+                Some(News::Started(tool)) => self.note.tool = tool,
+                Some(News::Failed(_)) => {}
                 None => {
                     self.force();
                     return Life::Lost;
@@ -306,10 +324,20 @@ impl Kept {
         self.reap();
     }
 
+    /// How the program left, the first time that it is known.
+    fn count(&mut self, exit: Exit) {
+        if let Some(exits) = self.exits.take() {
+            exits.exited(exit.into());
+        }
+    }
+
     /// The keeper has closed its socket, as the last thing it did, or was killed: this takes no time.
     fn reap(&mut self) {
         if let Some(mut owned) = self.owned.take() {
             let _ = owned.child.wait();
+            if self.note.tool.pid != 0 {
+                self.count(KILLED);
+            }
             self.oom = owned.cgroup.as_ref().is_some_and(RunCgroup::oom_killed);
         }
     }
@@ -336,8 +364,8 @@ impl Owned {
 impl Drop for Kept {
     fn drop(&mut self) {
         self.end(self.grace);
-        let (Some(mut owned), news) = (self.owned.take(), self.news.take()) else { return };
-        let (note, patience) = (self.note.clone(), self.grace + KILL_PATIENCE);
+        let (Some(mut owned), Some(news)) = (self.owned.take(), self.news.take()) else { return };
+        let (note, patience, exits) = (self.note.clone(), self.grace + KILL_PATIENCE, self.exits.take());
         // A thread, because there may be no runtime left; it lives for the grace.
         let wait = move || {
             if !owned.ends_within(patience) {
@@ -345,7 +373,10 @@ impl Drop for Kept {
             }
             let _ = owned.child.wait();
             // The socket was open until now: closing it earlier would have cut the grace off.
-            drop((news, owned));
+            let exit = last_words(news, owned.orders, note.tool.pid != 0);
+            if let (Some(exits), Some(exit)) = (exits, exit) {
+                exits.exited(exit.into());
+            }
         };
         if std::thread::Builder::new().name("keeper-reaper".into()).spawn(wait).is_err() {
             // Without a thread the socket closed just now, and the keeper kills at once.
@@ -355,4 +386,26 @@ impl Drop for Kept {
             );
         }
     }
+}
+
+/// How a program left that had started, out of what its keeper said before it went and nobody heard.
+fn last_words(
+    news: Lines<BufReader<OwnedReadHalf>>,
+    orders: OwnedWriteHalf,
+    mut started: bool,
+) -> Option<Exit> {
+    let heard = news.into_inner();
+    let mut text = heard.buffer().to_vec();
+    if let Some(mut socket) = heard.into_inner().reunite(orders).ok().and_then(|both| both.into_std().ok()) {
+        // It doesn't block: whoever could still write is gone. What breaks off is all there is.
+        let _ = socket.read_to_end(&mut text);
+    }
+    for line in text.split(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(News::Exited(exit)) => return Some(exit),
+            Ok(News::Started(_)) => started = true,
+            Ok(News::Failed(_) | News::Gone { .. }) | Err(_) => {}
+        }
+    }
+    started.then_some(KILLED)
 }

@@ -1,12 +1,15 @@
 //! One run of a tool, from the request to its one ending.
 
+mod counted;
 mod judge;
 
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use fsm_metrics::{NodeMetricsCollector, RunMetrics};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -21,6 +24,7 @@ use crate::launch::{KILL_PATIENCE, Keeper, Kept, Launcher, Life, Pipes, Program}
 use crate::ledger::Ledger;
 use crate::protocol::Request;
 use crate::tool::Tool;
+use counted::Counted;
 use judge::{Broke, Stop, judge};
 
 /// What may still be in the pipes when nobody of a run lives; only a stranger who got hold of one keeps it open longer.
@@ -132,16 +136,17 @@ pub struct Run {
 #[derive(Debug, Clone)]
 pub struct Runner {
     launcher: Launcher,
+    node_metrics: Option<Arc<NodeMetricsCollector>>,
 }
 
 impl Runner {
     /// Runs with this keeper, without cgroups and without notes.
     pub fn new(keeper: Keeper) -> Self {
-        Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
+        Self::with_launcher(Launcher::new(keeper))
     }
 
     pub(crate) fn with_launcher(launcher: Launcher) -> Self {
-        Self { launcher }
+        Self { launcher, node_metrics: None }
     }
 
     /// Keeps notes of what runs, so that the next start can end what survived.
@@ -158,6 +163,20 @@ impl Runner {
         self
     }
 
+    /// Records every call and every process that leaves.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: RunMetrics) -> Self {
+        self.launcher.metrics = Some(metrics);
+        self
+    }
+
+    /// Records every call in the statistics of its tool, which is known there by its id.
+    #[must_use]
+    pub fn with_node_metrics(mut self, collector: Arc<NodeMetricsCollector>) -> Self {
+        self.node_metrics = Some(collector);
+        self
+    }
+
     /// Runs a tool once. Ends when nobody of the run lives, within timeout, grace and one second.
     ///
     /// # Cancel safety
@@ -168,6 +187,10 @@ impl Runner {
     /// Outside of a tokio runtime with I/O and time.
     pub async fn run(&self, tool: &Tool, call: Call, cancel: &CancellationToken) -> Run {
         let started = Instant::now();
+        let counted =
+            Counted::begin(self.launcher.metrics.as_ref(), self.node_metrics.as_deref(), tool, move || {
+                started.elapsed()
+            });
         let limits = &tool.limits;
         let mut run = Run {
             exec_id: call.exec_id.clone(),
@@ -190,6 +213,7 @@ impl Runner {
             Ok(ending) | Err(ending) => run.ending = ending,
         }
         run.duration = started.elapsed();
+        counted.end(&run);
         run
     }
 

@@ -142,6 +142,7 @@ pub struct Tool {
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) config: Value,
+    counted_as: Option<&'static str>,
 }
 
 impl Tool {
@@ -168,6 +169,7 @@ impl Tool {
             cwd: None,
             limits: Limits::default(),
             config: Value::Null,
+            counted_as: None,
         })
     }
 
@@ -204,6 +206,18 @@ impl Tool {
     pub fn with_config(mut self, config: Value) -> Self {
         self.config = config;
         self
+    }
+
+    /// Counted under this name, for tools whose ids come and go with what they are part of: they would be a series each.
+    #[must_use]
+    pub fn with_counted_as(mut self, name: &'static str) -> Self {
+        self.counted_as = Some(name);
+        self
+    }
+
+    /// The name that metrics count its calls under: its id, unless it was given another.
+    pub fn counted_as(&self) -> &str {
+        self.counted_as.unwrap_or_else(|| self.id.as_str())
     }
 
     /// Its name.

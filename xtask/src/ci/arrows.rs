@@ -16,9 +16,8 @@ fn allowed(folder: &str) -> Option<&'static [&'static str]> {
     Some(match folder {
         "fsm-core" | "xtask/bench-support" => &[],
         "fsm-templating" | "fsm-metrics" | "fsm-store" => CORE,
-        "fsm-executor" => &["fsm-core", "fsm-metrics"],
-        // The sources of the executor, again.
-        "fsm-executor/interleavings" => CORE,
+        // The second is the sources of the first, again.
+        "fsm-executor" | "fsm-executor/interleavings" => &["fsm-core", "fsm-metrics"],
         "fsm-supervisor" => ENGINE,
         "fsm-testkit" => &["fsm-core", "fsm-executor", "fsm-metrics", "fsm-store", "fsm-supervisor"],
         "xtask" => &["bench-support", "fsm-core", "fsm-metrics"],

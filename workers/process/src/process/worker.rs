@@ -7,6 +7,7 @@ use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
     DeriveError, DesiredState, Policy, RequestError, RetryPolicy, UserSpec, Worker,
 };
+use fsm_metrics::{NodeMetricsCollector, RunMetrics};
 
 use super::check::Target;
 use super::config::{ProcessConfig, Ready};
@@ -31,12 +32,13 @@ const FAILURES: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Process {
     launcher: Launcher,
+    node_metrics: Option<Arc<NodeMetricsCollector>>,
 }
 
 impl Process {
     /// Starts programs with this keeper, without cgroups and without notes.
     pub fn new(keeper: Keeper) -> Self {
-        Self { launcher: Launcher { keeper, ledger: None, cgroups: None } }
+        Self { launcher: Launcher::new(keeper), node_metrics: None }
     }
 
     /// Keeps notes of what runs, so that the next start can end what survived.
@@ -52,12 +54,30 @@ impl Process {
         self.launcher.cgroups = Some(cgroups);
         self
     }
+
+    /// Records how processes leave, and what [`runner`](Self::runner) runs.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: RunMetrics) -> Self {
+        self.launcher.metrics = Some(metrics);
+        self
+    }
+
+    /// Records what [`runner`](Self::runner) runs in the statistics of its tools.
+    #[must_use]
+    pub fn with_node_metrics(mut self, collector: Arc<NodeMetricsCollector>) -> Self {
+        self.node_metrics = Some(collector);
+        self
+    }
 }
 
 impl Process {
-    /// A runner of tools with the same keeper, notes and cgroups.
+    /// A runner of tools with the same keeper, notes, cgroups and metrics.
     pub fn runner(&self) -> Runner {
-        Runner::with_launcher(self.launcher.clone())
+        let runner = Runner::with_launcher(self.launcher.clone());
+        match &self.node_metrics {
+            Some(collector) => runner.with_node_metrics(Arc::clone(collector)),
+            None => runner,
+        }
     }
 }
 

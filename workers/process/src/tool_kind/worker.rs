@@ -21,6 +21,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A longer grace outlives the action; the next one goes on waiting for the same end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The label `tool_id` of all nodes: with their paths, some of which hold the id of an execution, series would grow with the
+/// tree.
+const COUNTED_AS: &str = "_node";
+
 /// The kind `tool`.
 #[derive(Debug)]
 pub struct ToolWorker {
@@ -152,7 +156,8 @@ pub(crate) fn tool(id: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
         .with_protocol(config.protocol)
         .with_env(settings::environment(&config.allow_env, &config.env)?)
         .with_limits((&config.limits).into())
-        .with_config(config.config.clone());
+        .with_config(config.config.clone())
+        .with_counted_as(COUNTED_AS);
     Ok(match &config.cwd {
         Some(cwd) => tool.with_cwd(cwd),
         None => tool,

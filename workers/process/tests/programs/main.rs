@@ -19,4 +19,8 @@ mod idempotent_jobs;
 mod tool;
 mod workflow;
 
+// All of them.
+mod metrics;
+
+mod counted;
 mod support;

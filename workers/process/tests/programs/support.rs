@@ -11,6 +11,8 @@ use fsm_worker_process::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::Counted;
+
 /// How long a condition that comes about by itself may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -34,13 +36,15 @@ pub(crate) fn times(timeout: u64, grace: u64) -> Limits {
     limits
 }
 
-/// Runs it and holds what is promised of every run: in time, and nobody left.
+/// Runs it and holds what is promised of every run: in time, nobody left, and counted as what it was.
 pub(crate) async fn run(tool: &Tool, call: Call) -> Run {
     run_with(&runner(), tool, call).await
 }
 
 pub(crate) async fn run_with(runner: &Runner, tool: &Tool, call: Call) -> Run {
-    let run = runner.run(tool, call, &CancellationToken::new()).await;
+    let counted = Counted::new();
+    let run = counted.by(runner).run(tool, call, &CancellationToken::new()).await;
+    counted.check(&run);
     let limits = tool.limits();
     let bound = limits.timeout + limits.grace + Duration::from_secs(1);
     assert!(run.duration <= bound, "{:?} is more than {bound:?}", run.duration);
