@@ -344,6 +344,7 @@ impl Policy {
         policy.retry.retries = over.retries.unwrap_or(policy.retry.retries);
         policy.restart.max_restarts = over.max_restarts.unwrap_or(policy.restart.max_restarts);
         policy.restart.max_restarts_below = over.max_restarts_below.or(policy.restart.max_restarts_below);
+        policy.restart.base = get(&over.restart_back_off).unwrap_or(policy.restart.base);
         policy.strategy = over.strategy.unwrap_or(policy.strategy);
         policy.check()?;
         Ok(policy)
@@ -410,6 +411,10 @@ pub struct PolicyOverride {
     /// Restarts of its children, all together, allowed inside that window; by default each has its own budget only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_restarts_below: Option<u32>,
+    /// Wait before the first restart, 1 s by default; it doubles with each further one, up to 5 min. With 0 a node comes again
+    /// at once, as often as its budget lets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_back_off: Option<HumanDuration>,
     /// Who is restarted with a failed child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

@@ -149,6 +149,8 @@ fn cannot_start(program: &str, launch: &Launch, error: &io::Error) -> String {
 fn obey(orders: BufReader<UnixStream>, shared: &Arc<Shared>) {
     for order in orders.lines() {
         match order.ok().and_then(|order| serde_json::from_str(&order).ok()) {
+            // Without a grace nobody could use what a polite signal says.
+            Some(Order::End { grace_ms: 0 }) => shared.kill(),
             Some(Order::End { grace_ms }) => {
                 shared.end();
                 let shared = Arc::clone(shared);

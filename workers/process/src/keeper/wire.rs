@@ -22,7 +22,7 @@ pub(crate) struct Launch {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// SIGTERM now, SIGKILL after the grace.
+    /// SIGTERM now, SIGKILL after the grace; without one SIGKILL now.
     End { grace_ms: u64 },
 }
 

@@ -126,20 +126,24 @@ impl Tended {
 }
 
 /// The last word about a process, even when its task is dropped before it began.
-#[derive(Debug)]
 pub(super) struct LastWord {
     tended: Arc<Tended>,
     exit: Option<Exit>,
+    /// Hears of an end that nobody ordered, before anybody can see it.
+    tell: Box<dyn Fn(Option<Exit>) + Send>,
 }
 
 impl LastWord {
-    pub(super) fn about(tended: &Arc<Tended>) -> Self {
-        Self { tended: Arc::clone(tended), exit: None }
+    pub(super) fn about(tended: &Arc<Tended>, tell: impl Fn(Option<Exit>) + Send + 'static) -> Self {
+        Self { tended: Arc::clone(tended), exit: None, tell: Box::new(tell) }
     }
 }
 
 impl Drop for LastWord {
     fn drop(&mut self) {
+        if matches!(self.tended.stage(), Stage::Alive(_)) && self.tended.order.borrow().is_none() {
+            (self.tell)(self.exit);
+        }
         self.tended.stage.send_if_modified(|stage| {
             let open = matches!(stage, Stage::Starting | Stage::Alive(_));
             if open {

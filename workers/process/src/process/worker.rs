@@ -214,7 +214,18 @@ impl Process {
         // No await between these: what is started has an owner.
         cx.handle().set(Some(Arc::clone(&tended)));
         let name: Arc<str> = cx.identity().path.to_string().into();
-        cx.spawn("process", tend(self.launcher.clone(), name, program, LastWord::about(&tended)));
+        // So that a crash is known at once, and not at the next look.
+        let (pusher, left) = (cx.pusher(), Arc::clone(&tended));
+        let last_word = LastWord::about(&tended, move |exit| {
+            pusher.push(ProcessObserved {
+                ended: true,
+                exit,
+                log: left.log(),
+                deployed: Some(Arc::clone(&left.config)),
+                ..ProcessObserved::default()
+            });
+        });
+        cx.spawn("process", tend(self.launcher.clone(), name, program, last_word));
         outcome(tended.started().await)
     }
 }
