@@ -196,7 +196,7 @@ pub struct FlowMetrics {
     pub lag_messages: GaugeShare,
     /// Seconds since the last message passed end to end.
     pub last_message_age: GaugeShare,
-    /// Bytes in the buffer on disk.
+    /// Bytes of the messages taken and not yet acknowledged.
     pub buffer_bytes: GaugeShare,
     /// From taking a message to its last acknowledgement.
     pub latency: Histogram,

@@ -27,6 +27,8 @@ pub(crate) struct History {
     /// Changes that were forgotten, all at the beginning.
     forgotten: u64,
     bytes: usize,
+    /// The same by role, in the order of [`Role::ALL`].
+    role_bytes: [usize; Role::ALL.len()],
 }
 
 impl History {
@@ -51,9 +53,14 @@ impl History {
         self.bytes
     }
 
+    pub(crate) fn role_bytes(&self) -> [usize; Role::ALL.len()] {
+        self.role_bytes
+    }
+
     pub(crate) fn push(&mut self, record: &ChangeRecord, bytes: Arc<[u8]>) {
         self.newest = record.sync_id;
         self.bytes += bytes.len();
+        self.role_bytes[record.role as usize] += bytes.len();
         let (when, role, subject) = (record.when, record.role, record.subject.clone());
         self.kept.push_back(Kept { when, role, subject, bytes });
     }
@@ -76,6 +83,7 @@ impl History {
             && goes(self, oldest)
         {
             self.bytes -= oldest.bytes.len();
+            self.role_bytes[oldest.role as usize] -= oldest.bytes.len();
             self.kept.pop_front();
             self.forgotten += 1;
         }

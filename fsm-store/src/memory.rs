@@ -231,6 +231,7 @@ impl Store for MemoryStore {
             documents: state.documents.values().filter(|document| document.bytes.is_some()).count(),
             records: state.history.len(),
             record_bytes: state.history.bytes(),
+            role_bytes: state.history.role_bytes(),
             newest: state.history.newest(),
             oldest: (state.history.len() > 0).then(|| state.history.oldest()),
             oldest_at: state.history.oldest_at(),

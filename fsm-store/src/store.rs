@@ -244,6 +244,8 @@ pub struct StoreStats {
     pub records: usize,
     /// Their bytes.
     pub record_bytes: usize,
+    /// The same by role, in the order of [`Role::ALL`](crate::Role::ALL).
+    pub role_bytes: [usize; 4],
     /// The newest change; zero before the first.
     pub newest: SyncId,
     /// The oldest change that is kept.

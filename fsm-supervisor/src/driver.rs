@@ -162,7 +162,7 @@ pub fn start(
     let engine = Engine::try_new(registry, engine_config, metrics)
         .map_err(|(kind, source)| StartError::Metrics { kind, source })?;
     let inbox = Arc::new(Inbox::new());
-    let (handle, requests, events) = Handle::new(clock, config.event_backlog);
+    let (handle, requests, events) = Handle::new(clock, config.event_backlog, metrics.clone());
     let drive =
         Drive::try_new(engine, clock, inbox, (requests, handle.weak()), events, metrics, store, &config)?;
     tasks::spawn(drive.run());

@@ -38,6 +38,12 @@ pub(crate) struct Options {
 /// A flow's threads are few, and each costs memory: an edge box has one to four cores.
 const MAX_THREADS: usize = 4;
 
+/// What a release was built from; whoever builds one says it.
+const COMMIT: &str = match option_env!("FSMD_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// Runs until it is told to stop.
 ///
 /// # Errors
@@ -68,6 +74,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let registry = prometheus::Registry::new();
     let metrics = Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
         .map_err(|error| Failure::of(&error))?;
+    metrics.build_info(env!("CARGO_PKG_VERSION"), COMMIT);
     let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
     let store = persistence.store();
     let port = Arc::new(Port::default());
@@ -137,7 +144,7 @@ async fn serve(listener: TcpListener, api: http::Api, mut end: watch::Receiver<(
 /// Lets the config be followed until a signal says stop or the tree ends by itself, which it never should. Whatever hangs in a
 /// reload, signals are heard.
 async fn serve_signals(signals: &mut Signals, tree: &Handle, api: &http::Api, reload: Reload) {
-    let mut events = tree.events();
+    let mut events = tree.events_for("daemon");
     let ended = async move { while events.next().await.is_some() {} };
     let mut ended = std::pin::pin!(ended);
     let asked = Notify::new();

@@ -42,9 +42,9 @@ group! {
         /// From taking a message to its last acknowledgement.
         EndToEndLatency = MetricDef::seconds("dataflow_end_to_end_latency_seconds", OBSERVATION),
             [], "the last output took a message";
-        /// Bytes in the buffer on disk.
+        /// Bytes of the messages that a flow holds: taken and not yet acknowledged.
         BufferBytes = MetricDef::gauge("dataflow_buffer_bytes", "bytes"),
-            [], "the buffer grows or shrinks";
+            [], "the flow is observed";
         /// Connections that were made again.
         ReconnectsTotal = MetricDef::counter("dataflow_reconnects_total"),
             [], "a connection is made again";

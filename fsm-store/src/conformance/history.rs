@@ -130,6 +130,7 @@ pub fn the_history_stays_within_its_caps<H: Harness>(harness: &H) {
         observe(&store, "/a", json!({ "n": n, "text": "x".repeat(n) }), 0);
         let stats = store.stats().expect("it can be read");
         assert!(stats.records <= 20 && stats.record_bytes <= 3_000, "{stats:?}");
+        assert_eq!(stats.role_bytes.iter().sum::<usize>(), stats.record_bytes, "{stats:?}");
         assert!(stats.records > 0, "the newest fits");
     }
     assert_eq!(store.check().expect("it can be read"), []);
@@ -149,6 +150,7 @@ pub fn a_compaction_forgets_by_age_and_number<H: Harness>(harness: &H) {
     let stats = store.stats().expect("it can be read");
     assert_eq!((forgot.records, stats.records), (6, 5), "0, 1, 2, 3, 4 and 5 s are older than 4 s");
     assert_eq!(stats.record_bytes, before.record_bytes - forgot.bytes);
+    assert_eq!(stats.role_bytes.iter().sum::<usize>(), stats.record_bytes);
     assert_eq!((stats.oldest, stats.oldest_at), (Some(SyncId::new(7)), Some(Timestamp::new(6_000))));
     let few = Retention::default().with_max_records(2);
     assert_eq!(store.compact(now, &few).expect("it can be compacted").records, 3);

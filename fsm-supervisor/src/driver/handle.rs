@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fsm_core::{ChildName, ChildSpec, Moment, NodePath, Vars};
-use fsm_metrics::TickBatch;
+use fsm_metrics::{Metrics, SubscriberMetrics, TickBatch};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -84,17 +84,18 @@ pub struct Handle {
     requests: mpsc::UnboundedSender<Ask>,
     events: broadcast::WeakSender<Event>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 /// The loop's ends of a handle.
 pub(crate) type Ends = (Handle, mpsc::UnboundedReceiver<Ask>, broadcast::Sender<Event>);
 
 impl Handle {
-    pub(crate) fn new(clock: Clock, backlog: usize) -> Ends {
+    pub(crate) fn new(clock: Clock, backlog: usize, metrics: Metrics) -> Ends {
         // tidy: allow(unbounded): each request is one caller that waits for its answer, so callers bound it
         let (requests, asked) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(backlog.max(1));
-        (Self { requests, events: events.downgrade(), clock }, asked, events)
+        (Self { requests, events: events.downgrade(), clock, metrics }, asked, events)
     }
 
     pub(crate) fn weak(&self) -> mpsc::WeakUnboundedSender<Ask> {
@@ -224,7 +225,18 @@ impl Handle {
     /// Events from now on.
     #[must_use]
     pub fn events(&self) -> EventReader {
-        EventReader { receiver: self.events.upgrade().map(|events| events.subscribe()), lost: 0 }
+        EventReader {
+            receiver: self.events.upgrade().map(|events| events.subscribe()),
+            lost: 0,
+            dropped: None,
+        }
+    }
+
+    /// Events from now on for a subscriber of this name, whose losses are counted under it. Names come from code, a handful.
+    #[must_use]
+    pub fn events_for(&self, name: &'static str) -> EventReader {
+        let dropped = SubscriberMetrics::new(self.metrics.subscriber(name));
+        EventReader { dropped: Some(dropped), ..self.events() }
     }
 
     /// Completes with the tree as soon as `condition` holds; looks again after every event.
@@ -318,6 +330,7 @@ const FRESH_PACE: Duration = Duration::from_millis(20);
 pub struct EventReader {
     receiver: Option<broadcast::Receiver<Event>>,
     lost: u64,
+    dropped: Option<SubscriberMetrics>,
 }
 
 impl EventReader {
@@ -329,7 +342,12 @@ impl EventReader {
         loop {
             match self.receiver.as_mut()?.recv().await {
                 Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(lost)) => self.lost += lost,
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    self.lost += lost;
+                    if let Some(dropped) = &self.dropped {
+                        dropped.dropped(lost);
+                    }
+                }
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }

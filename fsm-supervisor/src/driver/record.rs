@@ -7,7 +7,7 @@ use std::time::Duration;
 use fsm_core::{ActionReport, ChildSpec, Incarnation, NodeId, NodePath, Outcome};
 use fsm_executor::{ActionRef, ExecutorObserver};
 use fsm_metrics::{ActionMetrics, Metrics, PoolMetrics, StoreMetrics, StoreRole};
-use fsm_store::{Batch, DocumentId, Expected, Store, Timestamp, WriteError};
+use fsm_store::{Batch, DocumentId, Expected, Store, StoreStats, Timestamp, WriteError};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast};
@@ -188,6 +188,12 @@ pub(crate) struct Recorder {
     writer: tokio::task::JoinHandle<()>,
 }
 
+/// Looking how much a store holds may take a walk through it: once in a second is often enough for a scrape.
+const SIZED_EVERY: Duration = Duration::from_secs(1);
+/// The roles of changes, in the order of the store's.
+const ROLES: [StoreRole; 4] =
+    [StoreRole::Identity, StoreRole::Desired, StoreRole::Observed, StoreRole::Document];
+
 /// First wait after a failed write; doubles to `RETRY_CAP`.
 const RETRY: Duration = Duration::from_millis(100);
 /// The longest wait between two tries of a failing store.
@@ -247,13 +253,18 @@ impl Pending {
         }
     }
 
-    fn changes(&self) -> u64 {
-        u64::from(self.identity.is_some())
-            + u64::from(self.desired.is_some())
-            + u64::from(self.observed.is_some() || self.state.is_some())
-            + u64::from(self.removed)
-            + u64::from(self.stopped_by.is_some())
-            + u64::from(self.dynamic.is_some())
+    /// Adds its changes by role.
+    fn count_into(&self, counts: &mut [u64; ROLES.len()]) {
+        for (role, is_there) in [
+            (StoreRole::Identity, self.identity.is_some()),
+            (StoreRole::Identity, self.removed),
+            (StoreRole::Desired, self.desired.is_some()),
+            (StoreRole::Observed, self.observed.is_some() || self.state.is_some()),
+            (StoreRole::Document, self.stopped_by.is_some()),
+            (StoreRole::Document, self.dynamic.is_some()),
+        ] {
+            counts[role as usize] += u64::from(is_there);
+        }
     }
 
     /// Adds what waits to a batch.
@@ -298,6 +309,7 @@ async fn write_all(
 ) {
     let mut wait = RETRY;
     let mut degraded = false;
+    let mut sized: Option<Instant> = None;
     loop {
         let (changes, closed) = {
             let mut waiting = desk.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -310,11 +322,22 @@ async fn write_all(
             desk.news.notified().await;
             continue;
         }
-        let (began, count) = (Instant::now(), changes.values().map(Pending::changes).sum());
-        let (changes, result) = write(changes, Arc::clone(&store), clock).await;
+        let began = Instant::now();
+        let mut counts = [0; ROLES.len()];
+        changes.values().for_each(|pending| pending.count_into(&mut counts));
+        let size = sized.is_none_or(|last| last.elapsed() >= SIZED_EVERY);
+        let (changes, result, stats) = write(changes, Arc::clone(&store), clock, size).await;
         match result {
             Ok(()) => {
-                metrics.written(StoreRole::Observed, count, began.elapsed());
+                for role in ROLES.into_iter().filter(|role| counts[*role as usize] > 0) {
+                    metrics.written(role, counts[role as usize], began.elapsed());
+                }
+                if let Some(stats) = stats {
+                    sized = Some(began);
+                    for (role, bytes) in ROLES.into_iter().zip(stats.role_bytes) {
+                        metrics.size(role, bytes as u64);
+                    }
+                }
                 wait = RETRY;
                 if std::mem::take(&mut degraded) {
                     tell(&events, clock, &changes, EventKind::StoreRecovered);
@@ -339,7 +362,12 @@ async fn write_all(
 type Changes = IndexMap<NodePath, Pending>;
 
 /// Writes one batch off the runtime's threads: a store may wait for its disk.
-async fn write(changes: Changes, store: Arc<dyn Store>, clock: Clock) -> (Changes, Result<(), WriteError>) {
+async fn write(
+    changes: Changes,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    size: bool,
+) -> (Changes, Result<(), WriteError>, Option<StoreStats>) {
     let job = async move {
         let mut batch = Batch::new(Timestamp::new(clock.wall_ms(clock.now())), "engine");
         for (path, pending) in &changes {
@@ -374,12 +402,14 @@ async fn write(changes: Changes, store: Arc<dyn Store>, clock: Clock) -> (Change
             }
             Err(error) => Err(error),
         };
-        (changes, result)
+        // After a failure it is not asked again at once.
+        let stats = if size && result.is_ok() { store.stats().ok() } else { None };
+        (changes, result, stats)
     };
     match spawn_blocking(job).await {
         Ok(done) => done,
         // The runtime is ending: nothing can be written any more.
-        Err(_) => (Changes::default(), Ok(())),
+        Err(_) => (Changes::default(), Ok(()), None),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(tree: Handle) -> Self {
-        let reader = tree.events();
+        let reader = tree.events_for("relay");
         Self { tree, reader }
     }
 }

@@ -77,6 +77,7 @@ impl Time {
 pub struct Stage {
     /// The tree.
     pub tree: Handle,
+    metrics: Metrics,
     /// The world of the nodes of kind `scripted`.
     pub world: World,
     pub(super) store: Arc<Switch>,
@@ -115,12 +116,13 @@ impl Stage {
         let statistics = Arc::new(NodeMetricsCollector::try_new(NodeMetricsConfig::default())?);
         let config = config.with_node_metrics(Arc::clone(&statistics));
         let tree = start(registry, config, &metrics, watched)?;
-        let api = Api::new(tree.clone(), metrics, statistics, SHUTDOWN);
+        let api = Api::new(tree.clone(), metrics.clone(), statistics, SHUTDOWN);
         port.bind(tree.clone(), api, kinds::for_checking()?);
         Ok(Self {
             events: tree.events(),
             transcript: Some(Transcript::new(tree.events()).with_actions()),
             tree,
+            metrics,
             world,
             store,
             port,
@@ -130,6 +132,12 @@ impl Stage {
             seen: Vec::new(),
             ended: false,
         })
+    }
+
+    /// The metrics of its tree.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// A folder that is there as long as the scenario.

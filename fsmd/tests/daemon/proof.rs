@@ -18,14 +18,14 @@ const TOPICS: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(200);
 
 /// A mosquitto with a memory on disk, so that it can be stopped and started again.
-struct Mosquitto {
+pub(crate) struct Mosquitto {
     folder: TempDir,
-    port: u16,
+    pub(crate) port: u16,
     child: Option<Child>,
 }
 
 impl Mosquitto {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let path = folder.path().display();
@@ -39,13 +39,13 @@ impl Mosquitto {
         broker
     }
 
-    fn up(&mut self) {
+    pub(crate) fn up(&mut self) {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.folder.path().join("conf")).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("mosquitto is installed: `cargo xtask ci` sees to it"));
     }
 
-    fn down(&mut self) {
+    pub(crate) fn down(&mut self) {
         let mut child = self.child.take().unwrap();
         let id = child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

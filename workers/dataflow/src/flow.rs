@@ -23,6 +23,9 @@ use crate::stats::{DropReason, ErrorKind, FlowSnapshot, Stage};
 
 pub(crate) use shared::{Reject, Shared};
 
+/// How often it is looked how many messages wait, while they can't be passed on: as often as a flow is observed.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Messages taken from the input at once: enough to spread the cost of a wake-up, little enough to keep latency low.
 const BATCH: usize = 256;
 /// How long a stopping flow waits for what is under way.
@@ -229,6 +232,11 @@ struct Runner {
 impl Runner {
     async fn run(&mut self, mut source: Source, stop: &CancellationToken) -> Result<(), FlowError> {
         let mut batch: Vec<Taken> = Vec::new();
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let lag = |source: &Source, shared: &Shared| {
+            shared.stats().lag.store(source.queued() as u64, std::sync::atomic::Ordering::Relaxed);
+        };
         loop {
             // Cancel-safe: all branches may be dropped at any time; what `take` has taken is in `batch`.
             let open = tokio::select! {
@@ -247,14 +255,25 @@ impl Runner {
                     () = stop.cancelled() => break,
                     () = shared.room() => {}
                     () = source.tend() => {}
+                    // While the target is away is when it matters how many wait.
+                    _ = look.tick() => { lag(&source, &shared); continue }
                     // What waits to be refused is in flight as well.
                     Some(reject) = self.rejects.recv() => { self.reject(reject).await?; continue }
                 }
                 self.fill(&mut taken);
-                self.flush().await?;
+                let mut flushing = std::pin::pin!(self.flush());
+                loop {
+                    // Cancel-safe: flushing is pinned outside.
+                    tokio::select! {
+                        // In order: what is written at once needs no timer.
+                        biased;
+                        flushed = &mut flushing => { flushed?; break }
+                        _ = look.tick() => lag(&source, &shared),
+                    }
+                }
             }
             drop(taken);
-            self.shared.stats().lag.store(source.queued() as u64, std::sync::atomic::Ordering::Relaxed);
+            lag(&source, &self.shared);
         }
         self.drain().await
     }

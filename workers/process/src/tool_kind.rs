@@ -8,5 +8,5 @@ mod worker;
 pub use config::{ToolConfig, ToolLimits};
 pub use observed::ToolObserved;
 pub use state::ToolState;
-pub(crate) use worker::tool;
 pub use worker::{ToolAction, ToolLife, ToolWorker};
+pub(crate) use worker::{tool, tool_of};

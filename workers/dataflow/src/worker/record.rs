@@ -29,7 +29,7 @@ impl Recorder {
         m.in_flight.set(now.in_flight as f64);
         m.lag_messages.set(now.lag as f64);
         m.last_message_age.set(now.since_out.unwrap_or_default().as_secs_f64());
-        m.buffer_bytes.set(0.0);
+        m.buffer_bytes.set(now.bytes_in_flight as f64);
         for reason in DropReason::ALL {
             let count = more(&|s| s.dropped(*reason));
             if count > 0 {

@@ -114,8 +114,10 @@ impl Step {
         let wrong = |error: &dyn std::error::Error| ActionError::permanent(fsm_core::chain(error));
         match &**cx.config() {
             StepConfig::Tool { id, run } => {
-                let id = id.as_deref().unwrap_or(path.as_str().trim_start_matches('/'));
-                let tool = tool_kind::tool(id, run)?;
+                let tool = match id {
+                    Some(id) => tool_kind::tool(id, run)?,
+                    None => tool_kind::tool_of(path, run)?,
+                };
                 let (runner, call) = (self.runner.clone(), Call::new().with_input(run.input.clone()));
                 follow(cx, move |cancel| async move { RunEnd::of(runner.run(&tool, call, &cancel).await) });
             }

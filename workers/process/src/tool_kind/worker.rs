@@ -13,7 +13,7 @@ use crate::settings;
 use crate::tool::{Tool, ToolId};
 use fsm_core::{
     Action, ActionContext, ActionError, ActionPolicy, CollectContext, CollectError, DeriveContext,
-    DeriveError, DesiredState, Policy, RequestError, RetryPolicy, UserSpec, Worker,
+    DeriveError, DesiredState, NodePath, Policy, RequestError, RetryPolicy, UserSpec, Worker,
 };
 
 /// A run goes on beside its start, which only has to wait for the end of a run with an old config.
@@ -133,7 +133,7 @@ impl ToolWorker {
             }
             last.cancel().await;
         }
-        let tool = tool(cx.identity().path.as_str().trim_start_matches('/'), config)?;
+        let tool = tool_of(&cx.identity().path, config)?;
         // No await between these: what runs has an owner.
         let word = cx.handle().begin(Arc::clone(config));
         let (runner, pusher, config) = (self.runner.clone(), cx.pusher(), Arc::clone(config));
@@ -148,7 +148,12 @@ impl ToolWorker {
     }
 }
 
-/// The tool that a config describes. One without an id of its own is named after its node's path.
+/// The tool of a node, named after its path.
+pub(crate) fn tool_of(path: &NodePath, config: &ToolConfig) -> Result<Tool, ActionError> {
+    Ok(tool(path.as_str().trim_start_matches('/'), config)?.with_counted_as(COUNTED_AS))
+}
+
+/// The tool of this id that a config describes.
 pub(crate) fn tool(id: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
     let id = ToolId::try_new(id).map_err(|error| ActionError::permanent(error.to_string()))?;
     let tool = Tool::try_new(id, config.command.iter().cloned())
@@ -156,8 +161,7 @@ pub(crate) fn tool(id: &str, config: &ToolConfig) -> Result<Tool, ActionError> {
         .with_protocol(config.protocol)
         .with_env(settings::environment(&config.allow_env, &config.env)?)
         .with_limits((&config.limits).into())
-        .with_config(config.config.clone())
-        .with_counted_as(COUNTED_AS);
+        .with_config(config.config.clone());
     Ok(match &config.cwd {
         Some(cwd) => tool.with_cwd(cwd),
         None => tool,
