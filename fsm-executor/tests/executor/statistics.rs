@@ -21,6 +21,7 @@ fn collector() -> Arc<NodeMetricsCollector> {
 /// Takes 20 ms, then succeeds from this attempt on.
 fn good_from(good: u32, error: fn() -> ActionError) -> Request {
     let run = move |attempt: Attempt| async move {
+        // tidy: allow(sleep-in-test): the action sleeps, its callers pause the time
         tokio::time::sleep(ms(20)).await;
         if attempt.number < good { Err(error()) } else { Ok(()) }
     };
