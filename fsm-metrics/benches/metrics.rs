@@ -1,12 +1,13 @@
-//! P23: what recording, flushing and a scrape cost.
+//! P23, M-5 and N: what recording, flushing, a scrape and statistics of nodes cost.
 
 use std::time::Duration;
 
 use bench_support::{Bench, Record, Unit};
 use fsm_core::{MetricSink, MetricSpec, Moment, Outcome, Phase};
 use fsm_metrics::{
-    FlowMetrics, Kind, KindShape, Metrics, MetricsConfig, Moved, ObservationResult, ReconcileResult, ScopeId,
-    TickBatch,
+    ErrorCategory, ExecKind, ExecMetrics, ExecOutcome, ExecStatus, FlowMetrics, Kind, KindShape, Metrics,
+    MetricsConfig, Moved, NodeMetricsCollector, NodeMetricsConfig, ObservationResult, ProcessExit,
+    ReconcileResult, RunMetrics, ScopeId, TickBatch, ToolErrorKind,
 };
 
 bench_support::count_allocations!();
@@ -85,6 +86,63 @@ fn main() {
     if bench.wants("M-5") {
         scrape(&bench);
     }
+    if bench.wants("N") {
+        statistics(&bench);
+    }
+}
+
+/// Nodes as many as a collector keeps, and names as long as paths are.
+fn statistics(bench: &Bench) {
+    let names: Vec<String> =
+        (0..10_000).map(|node| format!("/plant/area-{}/press-{node}/read", node % 10)).collect();
+    let collector = |config| NodeMetricsCollector::try_new(config).expect("a good config");
+    let known = collector(NodeMetricsConfig::default());
+    names.iter().for_each(|name| known.record_success(name, TOOK));
+    let record = |case: &str, target: Option<f64>, mut record: Box<dyn FnMut() + '_>| {
+        // The window fills first: what is measured is a record that takes the place of another.
+        (0..200).for_each(|_| record());
+        let ((), allocated) = bench_support::allocations(&mut record);
+        let mut row = Record::new("N", case, Unit::Nanoseconds)
+            .samples(&bench.time(30, 100_000, &mut record))
+            .gate("allocations", allocated.count, 0);
+        if let Some(target) = target {
+            row = row.at_most(target);
+        }
+        row.print();
+    };
+    let one = &names[7];
+    record("a success of one node", Some(200.0), Box::new(|| known.record_success(one, TOOK)));
+    let failure = || known.record_failure(one, TOOK, None, Some(ErrorCategory::Timeout));
+    record("a failure of one node", Some(200.0), Box::new(failure));
+    let mut at = 0;
+    let next = || {
+        at = (at + 7_919) % names.len();
+        known.record_success(&names[at], TOOK);
+    };
+    record("a success of one of 10 000 nodes, cold", None, Box::new(next));
+    let watched = NodeMetricsConfig::default()
+        .with_failure_rate(0.5)
+        .with_windowed_failure_rate(0.5)
+        .with_latency_ms(1e6)
+        .with_callback(|_| {});
+    let watched = collector(watched);
+    let success = || watched.record_success(one, TOOK);
+    record("a success of one node, three thresholds", None, Box::new(success));
+
+    let each = u32::try_from(bench.size(1_000_000, 10_000)).expect("small");
+    let both = bench.time(10, 1, || {
+        std::thread::scope(|scope| {
+            for name in &names[..2] {
+                let known = &known;
+                scope.spawn(move || (0..each).for_each(|_| known.record_success(name, TOOK)));
+            }
+        });
+    });
+    let per_record: Vec<f64> = Vec::from(both).into_iter().map(|run| run / f64::from(each)).collect();
+    Record::new("N", "a success while another thread records", Unit::Nanoseconds)
+        .samples(&per_record.into())
+        .note("time of a thread per record; one lock")
+        .print();
 }
 
 fn record_on_handles(bench: &Bench) {
@@ -135,6 +193,7 @@ fn scrape(bench: &Bench) {
     let owns: Vec<_> =
         scopes.iter().map(|scope| batch.scope(*scope).expect("entered").worker_metrics()).collect();
     owns.iter().for_each(|own| own.set(0, &[], 1.0));
+    let runs = run_everything(&metrics);
     let mut text = String::new();
     let samples = bench.time(50, 10, || {
         text.clear();
@@ -146,4 +205,24 @@ fn scrape(bench: &Bench) {
         .gate("bytes", text.len() as u64, 200_000)
         .note(format!("{} lines", text.lines().count()))
         .print();
+    drop(runs);
+}
+
+/// A tool that does all that tools do, and executions of all kinds, as a daemon that runs them shows them.
+fn run_everything(metrics: &Metrics) -> (RunMetrics, ExecMetrics) {
+    let (runs, executions) = (RunMetrics::new(metrics), ExecMetrics::new(metrics.executions()));
+    let tool = runs.tool("label-printer/print");
+    tool.begin(|| TOOK).end(None);
+    tool.begin(|| TOOK).end(Some(ToolErrorKind::Timeout));
+    tool.output(2_000);
+    tool.used(TOOK, 4 << 20);
+    tool.first_byte(TOOK);
+    runs.processes().exited(ProcessExit::Code(0));
+    for kind in [ExecKind::Task, ExecKind::Agent, ExecKind::Workflow] {
+        executions.accepted(kind);
+        executions.started(kind, TOOK).finished(ExecStatus::Success);
+        executions.answered(kind, ExecOutcome::Success, TOOK);
+        executions.responded(kind, 404);
+    }
+    (runs, executions)
 }

@@ -232,18 +232,22 @@ impl Shared {
         if !state.asked {
             state.kill = true;
         }
-        // While the program is unreaped its group can't be anybody else's.
+        // While the program is unreaped its group can't be anybody else's. Who has just ended is no error.
         if state.kill {
-            self.signal(&state, Signal::KILL);
+            let _ = kill_process_group(self.tool, Signal::KILL);
         }
         retry(|| waitpid(Some(self.tool), WaitOptions::empty()))?;
         state.reaped = true;
         drop(state);
+        // Most programs leave nobody; then nobody has to be looked for among all processes of the machine, which takes longer
+        // than a short run does.
+        let mut how = ended | WaitIdOptions::NOHANG;
         loop {
-            match retry(|| waitid(WaitId::All, ended)) {
+            match retry(|| waitid(WaitId::All, how)) {
                 Err(Errno::CHILD) => return Ok(()),
                 other => other?,
             };
+            how = ended;
             let state = self.lock();
             reap(None);
             // Who lost its parent just now is a child since.
