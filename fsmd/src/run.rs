@@ -9,6 +9,7 @@ mod signals;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fsm_core::NodePath;
 use fsm_metrics::{Metrics, NodeMetricsCollector, NodeMetricsConfig, RunMetrics};
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
@@ -84,17 +85,23 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let statistics = Arc::new(
         NodeMetricsCollector::try_new(NodeMetricsConfig::default()).map_err(|error| Failure::of(&error))?,
     );
-    let process =
-        kinds::process().with_metrics(RunMetrics::new(&metrics)).with_node_metrics(Arc::clone(&statistics));
+    let runs = RunMetrics::new(&metrics);
+    let process = kinds::process().with_metrics(runs.clone()).with_node_metrics(Arc::clone(&statistics));
+    let runner = process.runner();
     let agents = Arc::new(TreeAgents::default());
     let asked = Arc::<TreeAgents>::clone(&agents);
     let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, process, asked)
         .map_err(|error| Failure::of(&error))?;
     let driver = settings::driver(&loaded.supervision).with_node_metrics(Arc::clone(&statistics));
-    let tree = fsm_supervisor::start(kinds, driver, &metrics, store).map_err(|error| Failure::of(&error))?;
+    let tree = fsm_supervisor::start(kinds, driver, &metrics, Arc::clone(&store))
+        .map_err(|error| Failure::of(&error))?;
     agents.bind(tree.clone());
     let within = loaded.supervision.shutdown_timeout.get();
-    let api = http::Api::new(tree.clone(), metrics, statistics, within);
+    let root = NodePath::root(&loaded.root.name);
+    let needs = http::Needs { tree: tree.clone(), root, store, runner, runs, metrics: metrics.clone() };
+    let exec = http::Exec::try_new(&loaded.exec, needs).map_err(|error| Failure::of(&error))?;
+    exec.offer(loaded.tools.clone(), loaded.workflows.clone(), &loaded.global);
+    let api = http::Api::new(tree.clone(), metrics, statistics, exec, within);
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
     port.bind(tree.clone(), api.clone(), checking);
     api.wants(http::Wanted::of(&loaded.rendered));
@@ -110,7 +117,8 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     serve_signals(&mut signals, &tree, &api, reload).await;
     api.stops();
     tracing::info!(?within, "stopping; a second signal forces it");
-    let report = stop(&tree, within, &mut signals).await?;
+    let (report, ()) = tokio::join!(stop(&tree, within, &mut signals), api.exec().stop(within));
+    let report = report?;
     port.unbind();
     agents.unbind();
     drop(ended);
