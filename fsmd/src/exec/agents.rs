@@ -156,3 +156,39 @@ async fn refusal(error: ActError, tree: &Handle, path: &NodePath) -> Refusal {
         | _) => Refusal::Busy(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fsm_core::{ActionId, Moment};
+
+    use super::*;
+
+    // spec: X-20
+    #[test]
+    fn every_outcome_of_an_action_has_its_status_and_a_panic_says_so() {
+        for (outcome, status, reason) in [
+            (Outcome::Success, Status::Success, None),
+            (Outcome::Failure, Status::Failure, Some("action_failed")),
+            (Outcome::Panic, Status::Failure, Some("panic")),
+            (Outcome::Timeout, Status::Timeout, Some("timeout")),
+            (Outcome::Cancelled, Status::Cancelled, Some("cancelled")),
+        ] {
+            let mut report = ActionReport::new(
+                ActionId::default(),
+                "probe",
+                outcome,
+                Moment::ZERO,
+                Duration::from_millis(7),
+            );
+            report.attempts = 3;
+            report.error = (outcome != Outcome::Success).then(|| "no answer".into());
+            let end = end(&report);
+            assert_eq!((end.status, end.attempts), (status, 3));
+            assert_eq!(end.error.as_ref().map(|error| error.reason.as_str()), reason);
+            assert!(end.error.is_none_or(|error| error.message.contains("no answer")));
+            assert_eq!(end.metadata, Some(json!({"took_ms": 7})));
+        }
+    }
+}

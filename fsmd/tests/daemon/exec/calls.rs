@@ -194,3 +194,26 @@ async fn a_repeated_call_with_its_key_is_the_same_execution() {
         assert_eq!((other.status, &other.json()["exec_id"]), (409, &first.json()["exec_id"]), "{other:?}");
     }
 }
+
+// spec: X-20, U-11
+#[tokio::test]
+async fn the_example_does_what_it_says() {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/tools.yaml");
+    let config = std::fs::read_to_string(example).unwrap() + "\nserver: {listen: \"127.0.0.1:0\"}\n";
+    let site = Site::of(&config).await;
+    let output = async |what: &str, input: &str| {
+        let answer = site.call(what, &format!("{{\"input\": {input}}}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["output"].clone()
+    };
+    assert_eq!(output("tasks/greet", "\"press 7\"").await, "hello, press 7\n");
+    assert_eq!(output("tasks/line/count", "{\"line\": \"l4\"}").await, json!({"pressed": 3}));
+    let told = output("workflows/changeover", "{\"line\": \"l4\"}").await;
+    assert_eq!(told, json!({"count": {"pressed": 3}, "greet": "hello, the next shift at l4\n"}));
+    let failed = site.call("tasks/label-printer/print", "{}").await.json();
+    assert_eq!((&failed["detail"], &failed["stderr"]), (&json!("no paper"), &json!("tray 2 is empty\n")));
+    assert_eq!(
+        site.call("tasks/line/wait", r#"{"timeout_s": 0.1, "cancel_on_timeout": true}"#).await.status,
+        408
+    );
+}

@@ -51,6 +51,39 @@ async fn a_stop_ends_what_runs_and_what_waits_in_time() {
     }
 }
 
+// spec: X-4, U-70
+#[tokio::test]
+async fn a_second_signal_waits_for_no_grace_of_a_tool() {
+    let config = r#"
+version: 1
+agent: {name: edge}
+server: {listen: "127.0.0.1:0"}
+tools:
+  - {id: stays, command: [sh, -c, 'trap : TERM; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}
+"#;
+    let mut site = Site::of(config).await;
+    let url = site.begin("tasks/stays", "{}").await;
+    site.becomes(&url, "running").await;
+    site.daemon.signal("TERM");
+    site.daemon.hears("stopping").await;
+    site.daemon.signal("TERM");
+    assert_eq!(site.daemon.ends().await.code(), Some(1));
+    assert!(site.daemon.said.iter().any(|line| line.contains("what was called did not end by itself")));
+    let mark = url.rsplit('/').next().unwrap();
+    let mut looks = tokio::time::interval(std::time::Duration::from_millis(20));
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut left = living(mark);
+    // Its keeper sees that the daemon is gone, and needs a moment for it.
+    for _ in 0..500 {
+        if left.is_empty() {
+            break;
+        }
+        looks.tick().await;
+        left = living(mark);
+    }
+    assert_eq!(left, Vec::<String>::new());
+}
+
 // spec: X-4, X-23
 #[tokio::test]
 async fn nobody_of_twenty_runs_survives_the_kill_of_the_daemon_and_its_next_start() {

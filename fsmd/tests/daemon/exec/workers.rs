@@ -44,3 +44,25 @@ async fn an_action_that_is_not_there_is_named_with_those_that_are() {
     assert_eq!(site.metric("http_exec_errors_total{kind=\"agent\",code=\"404\"}").await, 5.0);
     assert_eq!(site.metric("exec_in_flight{kind=\"agent\"}").await, 0.0);
 }
+
+// spec: X-20, X-22
+#[tokio::test]
+async fn a_busy_worker_refuses_and_a_cancelled_action_gives_its_slot_back() {
+    let stubborn = "  - {name: stays, kind: tool, config: {command: [sh, -c, 'trap : TERM; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}}\n";
+    let site = Site::of(&(super::CONFIG.to_owned() + stubborn)).await;
+    site.daemon.until("/v1/nodes/edge/stays", |answer| answer.json()["state"] == "Running").await;
+    // Its cancel waits for an end that doesn't come.
+    let url = site.begin("agents/edge/stays/-/cancel", "{}").await;
+    site.becomes(&url, "running").await;
+    let answer = site.call("agents/edge/stays/-/start", "{}").await;
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("busy with action `cancel`"), "{answer:?}");
+    assert_eq!(site.metric("http_exec_errors_total{kind=\"agent\",code=\"409\"}").await, 1.0);
+    let all = site.daemon.get("/v1/exec").await.json();
+    assert_eq!(all["executions"].as_array().unwrap().len(), 1, "the refused one leaves no record: {all}");
+    assert_eq!(site.cancel(&url).await.status, 202);
+    site.becomes(&url, "cancelled").await;
+    // A wait that is over ends no action.
+    let answer = site.call("agents/edge/stays/-/cancel", r#"{"timeout_s": 0.2}"#).await;
+    assert!(answer.status == 408 && answer.json()["state"] == "running", "{answer:?}");
+}
