@@ -1,5 +1,6 @@
-//! The command line: verbs, their options, and the exit codes 0 (fine), 1 (error) and 64 (usage).
+//! The command line: verbs, their options, and the exit codes 0 (fine), 1 (error), 4 (timed out) and 64 (usage).
 
+mod exec;
 mod failure;
 mod offline;
 mod online;
@@ -16,7 +17,7 @@ pub(crate) use failure::Failure;
 
 use crate::run;
 
-const CODES: &str = "Exit codes: 0 fine, 1 error, 64 wrong usage.";
+const CODES: &str = "Exit codes: 0 fine, 1 error, 4 timed out, 64 wrong usage.";
 
 /// Runs trees of FSM workers from one config file.
 #[derive(Debug, Parser)]
@@ -147,6 +148,20 @@ enum Verb {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Run a tool of the running daemon, an action of a worker, or a workflow, and print what it gives.
+    #[command(after_help = "Examples:\n  fsmd exec greet --input '\"press 7\"'\n  \
+        fsmd exec label-printer/print --input @label.json --timeout 2m\n  \
+        fsmd exec --agent /edge-01/press-7/connection probe\n  fsmd exec --workflow changeover --async\n\n\
+        What it gives goes to the standard output: a text as it is, anything else as JSON. Errors go to the standard error.\n\
+        Exit codes: 0 it succeeded, or with --async was taken; 1 it did not succeed or was not taken;\n\
+        4 it goes on, and the time to wait is over; 64 wrong usage.")]
+    Exec(exec::Run),
+    /// Show what was run, one run, or cancel one.
+    #[command(after_help = "Examples:\n  fsmd executions --status failure --since 1h\n  \
+        fsmd executions 019a3c5e7b210000-5d1f0c2b9a8e7746 -o json\n  \
+        fsmd executions --cancel 019a3c5e7b210000-5d1f0c2b9a8e7746\n\n\
+        Exit codes: 0 it was told, 1 no daemon answers or there is no such execution, 64 wrong usage.")]
+    Executions(exec::Look),
     /// Play the built-in scenarios: small stories about a tree, mostly under virtual time, that show what can be relied on.
     #[command(
         after_help = "Examples:\n  fsmd scenario --list\n  fsmd scenario hello --trace\n  fsmd scenario\n\n\
@@ -278,6 +293,8 @@ fn act(verb: Verb) -> Result<String, Failure> {
         Verb::Get { path, ask } => online::get(ask, &path),
         Verb::Describe { path, ask } => online::describe(ask, &path),
         Verb::Plan { shutdown, ask } => online::plan(ask, shutdown),
+        Verb::Exec(run) => exec::run(run),
+        Verb::Executions(look) => exec::look(look),
         Verb::Scenario { name, list, trace, output } => {
             scenario::run(&scenario::Options { name, list, trace, output })
         }

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use fsm_templating::Node;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::HOST;
-use hyper::{Request, StatusCode, Uri};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::cli::Failure;
@@ -29,6 +30,28 @@ const CONFIGS: [&str; 2] = ["fsmd.yaml", "fsmd.yml"];
 pub(crate) struct Server {
     url: String,
     from: &'static str,
+}
+
+/// What is said to a daemon.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) header: Option<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Said {
+    fn get(path: &str) -> Self {
+        Self { method: Method::GET, path: path.to_owned(), header: None, body: None }
+    }
+}
+
+/// A text as part of a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }
 
 impl Server {
@@ -54,42 +77,60 @@ impl Server {
     /// # Errors
     /// That nobody answers, or the problem it answers with.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(format!("the client can't be started: {error}")))?;
-        let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, self.ask(path)).await });
-        let (status, body) = asked.map_err(|_| {
-            let seconds = PATIENCE.as_secs();
-            Failure::new(format!("the daemon at {} did not answer within {seconds} s", self.url))
-                .help("is it overloaded, or does something else listen there?")
-        })??;
+        let (status, body) = self.exchange(&Said::get(path), PATIENCE)?;
         if status != StatusCode::OK {
             return Err(match serde_json::from_slice::<Problem>(&body) {
-                Ok(problem) => {
-                    let failure = Failure::new(format!("{}: {}", problem.title, problem.detail));
-                    match problem.help {
-                        Some(help) => failure.help(help),
-                        None => failure,
-                    }
-                }
+                Ok(problem) => Failure::of_problem(&problem),
                 Err(_) => self.stranger(&format!("it answers {status}")),
             });
         }
         serde_json::from_slice(&body).map_err(|error| self.stranger(&error.to_string()))
     }
 
-    async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+    /// Asks for something to be done; gives what is answered, also when that is a problem. It may take so long.
+    ///
+    /// # Errors
+    /// That nobody answers, or not as a daemon does.
+    pub(crate) fn send(&self, said: &Said, within: Duration) -> Result<(StatusCode, Value), Failure> {
+        let (status, body) = self.exchange(said, within.saturating_add(PATIENCE))?;
+        match serde_json::from_slice(&body) {
+            Ok(answer) => Ok((status, answer)),
+            Err(_) => Err(self.stranger(&format!("it answers {status}"))),
+        }
+    }
+
+    fn exchange(&self, said: &Said, patience: Duration) -> Result<(StatusCode, Bytes), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format!("the client can't be started: {error}")))?;
+        let asked = runtime.block_on(async { tokio::time::timeout(patience, self.ask(said)).await });
+        asked.map_err(|_| {
+            let seconds = patience.as_secs();
+            Failure::new(format!("the daemon at {} did not answer within {seconds} s", self.url))
+                .help("is it overloaded, or does something else listen there?")
+        })?
+    }
+
+    async fn ask(&self, said: &Said) -> Result<(StatusCode, Bytes), Failure> {
         let authority = self.authority()?;
         let stream =
             TcpStream::connect(authority.as_str()).await.map_err(|error| self.unreachable(&error))?;
         let broken = |error: hyper::Error| self.stranger(&error.to_string());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let request = Request::get(path)
-            .header(HOST, authority.as_str())
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| Failure::new(format!("`{path}` can't be asked for: {error}")))?;
+        let mut request =
+            Request::builder().method(&said.method).uri(&said.path).header(HOST, authority.as_str());
+        if let Some((name, value)) = &said.header {
+            request = request.header(*name, value);
+        }
+        let body = said.body.as_ref().map(Value::to_string);
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .map_err(|error| Failure::new(format!("`{}` can't be asked for: {error}", said.path)))?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(broken)?;
             let status = response.status();

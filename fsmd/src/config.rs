@@ -9,6 +9,8 @@ mod inputs;
 mod model;
 mod schema;
 mod sections;
+mod tools;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +28,9 @@ pub use inputs::Inputs;
 pub(crate) use inputs::UnderWay;
 pub use model::{LogFormat, MetricsSection, PerPath, Server, Store, Supervision, Telemetry};
 pub use schema::schema;
+pub(crate) use tools::Resolved;
+pub use tools::{Exec, LimitsEntry, RegisteredTool, ToolEntry, Tools};
+pub use workflows::{OnFailure, StepEntry, Workflow, WorkflowEntry, Workflows};
 
 /// A config that can be run: everything in it was read, rendered and checked.
 #[derive(Debug)]
@@ -38,6 +43,12 @@ pub struct Loaded {
     pub server: Server,
     /// How the tree is run.
     pub supervision: Supervision,
+    /// How calls of tools are run.
+    pub exec: Exec,
+    /// What can be run by a call.
+    pub tools: Tools,
+    /// Job trees that can be run by a call.
+    pub workflows: Workflows,
     /// What is measured.
     pub metrics: MetricsSection,
     /// What is logged.
@@ -72,6 +83,8 @@ pub(crate) fn load_noting(path: &Path, kinds: &Registry, inputs: &mut Inputs) ->
     check::outline(&document, kinds, &mut found);
     let templates = compile_templates(&document, kinds, &mut found);
     let settings = settings(&document, &mut found);
+    let tools = check::tools(&document, &base, &mut found);
+    let workflows = check::workflows(&document, &mut found);
     let Some((sections, kept)) = sections::read(&document, &mut found) else { return Err(found.sorted()) };
     let (config, global) = sections.into_config();
     let root = ChildSpec::new(config.agent().name.clone(), Application::KIND).with_typed_config(config);
@@ -80,9 +93,22 @@ pub(crate) fn load_noting(path: &Path, kinds: &Registry, inputs: &mut Inputs) ->
     // Until here they were what reading the sections found its templates by.
     drop(templates);
     let Some(settings) = settings.filter(|_| !found.has_errors()) else { return Err(found.sorted()) };
-    let model::Settings { server, supervision, metrics, telemetry, .. } = settings;
+    let model::Settings { server, supervision, exec, metrics, telemetry, .. } = settings;
     let (warnings, inputs) = (found.sorted(), inputs.clone());
-    Ok(Loaded { root, global, server, supervision, metrics, telemetry, inputs, warnings, rendered })
+    Ok(Loaded {
+        root,
+        global,
+        server,
+        supervision,
+        exec,
+        tools,
+        workflows,
+        metrics,
+        telemetry,
+        inputs,
+        warnings,
+        rendered,
+    })
 }
 
 /// What relative paths in a config are relative to.
@@ -117,8 +143,8 @@ fn compile_templates(
 }
 
 fn settings(document: &Node, found: &mut Diagnostics) -> Option<model::Settings> {
-    // Without the sections of the tree, which are large.
-    let own = document.as_mapping()?.iter().filter(|(key, _)| !model::TREE_SECTIONS.contains(&key.as_str()));
+    // Without those that are read entry by entry.
+    let own = document.as_mapping()?.iter().filter(|(key, _)| !model::LISTS.contains(&key.as_str()));
     let value = own.map(|(key, entry)| (key.clone(), entry.value.to_value())).collect();
     read(document, Value::Object(value), found)
 }

@@ -1,5 +1,6 @@
-//! What the daemon answers over HTTP: health, metrics, the tree (U-41). Reads only, on loopback only.
+//! What the daemon answers over HTTP: health, metrics, the tree, executions (U-41). On loopback only.
 
+mod exec;
 mod problem;
 mod ready;
 mod statistics;
@@ -24,6 +25,7 @@ use fsm_templating::nearest;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
+pub(crate) use exec::{Exec, Needs};
 pub(crate) use problem::Problem;
 pub(crate) use ready::Wanted;
 
@@ -33,6 +35,7 @@ pub(crate) struct Api {
     tree: Handle,
     metrics: Metrics,
     statistics: Arc<NodeMetricsCollector>,
+    exec: Exec,
     /// The time that a shutdown has.
     deadline: Duration,
     wanted: Arc<Mutex<Arc<Wanted>>>,
@@ -44,9 +47,15 @@ impl Api {
         tree: Handle,
         metrics: Metrics,
         statistics: Arc<NodeMetricsCollector>,
+        exec: Exec,
         deadline: Duration,
     ) -> Self {
-        Self { tree, metrics, statistics, deadline, wanted: Arc::default(), stopping: Arc::default() }
+        Self { tree, metrics, statistics, exec, deadline, wanted: Arc::default(), stopping: Arc::default() }
+    }
+
+    /// What can be run by a call.
+    pub(crate) fn exec(&self) -> &Exec {
+        &self.exec
     }
 
     /// From now on the tree has to be this to be ready. Said before it is applied, so that nobody takes the old tree for it.
@@ -99,6 +108,7 @@ fn router(api: Api) -> Router {
         .route("/v1/incidents", get(incidents))
         .route("/v1/node-metrics", get(statistics::node_metrics))
         .route("/v1/longest-stop", get(longest_stop))
+        .merge(exec::routes())
         .fallback(async || Problem::no_route())
         .method_not_allowed_fallback(async || Problem::method())
         .layer(middleware::from_fn(only_local))

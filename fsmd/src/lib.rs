@@ -1,11 +1,14 @@
 //! The daemon that runs trees of FSM workers from one config file, and its command line: the composition root.
 //!
-//! Reading order: which kinds there are, how a config becomes a tree, how the tree is run and served, what the verbs print.
+//! Reading order: which kinds there are, how a config becomes a tree, what is run by a call, how the tree is
+//! run and served, what the verbs print.
 
 pub mod agents;
 pub mod kinds;
 
 pub mod config;
+
+mod exec;
 
 pub mod http;
 mod relay;

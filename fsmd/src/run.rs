@@ -9,6 +9,7 @@ mod signals;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fsm_core::NodePath;
 use fsm_metrics::{Metrics, NodeMetricsCollector, NodeMetricsConfig, RunMetrics};
 use fsm_store::MemoryStore;
 use fsm_supervisor::{Handle, ShutdownReport};
@@ -84,17 +85,23 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let statistics = Arc::new(
         NodeMetricsCollector::try_new(NodeMetricsConfig::default()).map_err(|error| Failure::of(&error))?,
     );
-    let process =
-        kinds::process().with_metrics(RunMetrics::new(&metrics)).with_node_metrics(Arc::clone(&statistics));
+    let runs = RunMetrics::new(&metrics);
+    let process = kinds::process().with_metrics(runs.clone()).with_node_metrics(Arc::clone(&statistics));
+    let runner = process.runner();
     let agents = Arc::new(TreeAgents::default());
     let asked = Arc::<TreeAgents>::clone(&agents);
     let kinds = kinds::registry(agent, Some(&metrics), persistence, communicator, process, asked)
         .map_err(|error| Failure::of(&error))?;
     let driver = settings::driver(&loaded.supervision).with_node_metrics(Arc::clone(&statistics));
-    let tree = fsm_supervisor::start(kinds, driver, &metrics, store).map_err(|error| Failure::of(&error))?;
+    let tree = fsm_supervisor::start(kinds, driver, &metrics, Arc::clone(&store))
+        .map_err(|error| Failure::of(&error))?;
     agents.bind(tree.clone());
     let within = loaded.supervision.shutdown_timeout.get();
-    let api = http::Api::new(tree.clone(), metrics, statistics, within);
+    let root = NodePath::root(&loaded.root.name);
+    let needs = http::Needs { tree: tree.clone(), root, store, runner, runs, metrics: metrics.clone() };
+    let exec = http::Exec::try_new(&loaded.exec, needs).map_err(|error| Failure::of(&error))?;
+    exec.offer(loaded.tools.clone(), loaded.workflows.clone(), &loaded.global);
+    let api = http::Api::new(tree.clone(), metrics, statistics, exec, within);
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
     port.bind(tree.clone(), api.clone(), checking);
     api.wants(http::Wanted::of(&loaded.rendered));
@@ -110,13 +117,13 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     serve_signals(&mut signals, &tree, &api, reload).await;
     api.stops();
     tracing::info!(?within, "stopping; a second signal forces it");
-    let report = stop(&tree, within, &mut signals).await?;
+    let stopped = stop(&tree, &api, within, &mut signals).await;
     port.unbind();
     agents.unbind();
     drop(ended);
     // A client that doesn't take its answer doesn't hold the end up.
     let _ = tokio::time::timeout(std::time::Duration::from_millis(200), tasks.join_next()).await;
-    judge(&report)
+    stopped
 }
 
 async fn bind(loaded: &Loaded) -> Result<TcpListener, Failure> {
@@ -163,25 +170,36 @@ async fn serve_signals(signals: &mut Signals, tree: &Handle, api: &http::Api, re
     }
 }
 
-/// Stops the tree; the next signal forces it.
+/// Stops the tree, and beside it what was called; the next signal forces both.
 async fn stop(
     tree: &Handle,
+    api: &http::Api,
     within: std::time::Duration,
     signals: &mut Signals,
-) -> Result<ShutdownReport, Failure> {
+) -> Result<(), Failure> {
     let gone = |_| Failure::new("the tree ended by itself");
     let mut stopping = std::pin::pin!(tree.shutdown(within));
-    loop {
-        // Cancel-safe: the shutdown is pinned outside, a signal is kept until it is taken.
-        let signal = tokio::select! {
-            report = &mut stopping => return report.map_err(gone),
-            signal = signals.next() => signal,
-        };
-        if signal == Signal::Stop {
-            tracing::warn!("forced by a second signal");
-            // It may have ended just now; then the report comes anyway.
-            let _ = tree.force().await;
+    let mut ending = std::pin::pin!(api.exec().stop(within));
+    let (mut report, mut ended, mut cut_off) = (None, false, false);
+    while report.is_none() || !(ended || cut_off) {
+        // Cancel-safe: shutdown and calls are pinned outside, a signal is kept until it is taken.
+        tokio::select! {
+            stopped = &mut stopping, if report.is_none() => report = Some(stopped.map_err(gone)?),
+            () = &mut ending, if !ended => ended = true,
+            signal = signals.next() => {
+                if signal == Signal::Stop {
+                    tracing::warn!("forced by a second signal");
+                    cut_off = !ended;
+                    // It may have ended just now; then the report comes anyway.
+                    let _ = tree.force().await;
+                }
+            }
         }
+    }
+    report.as_ref().map_or(Ok(()), judge)?;
+    match cut_off {
+        true => Err(Failure::new("what was called did not end by itself and was forced")),
+        false => Ok(()),
     }
 }
 

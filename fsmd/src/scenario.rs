@@ -10,7 +10,7 @@ mod cast;
 mod play;
 mod stage;
 mod story;
-mod switch;
+pub(crate) mod switch;
 
 // The scenarios, by topic.
 mod actions;

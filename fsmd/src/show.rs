@@ -1,6 +1,7 @@
 //! What the verbs print: tables for people, JSON and YAML for programs.
 
 mod describe;
+mod executions;
 mod node;
 mod paint;
 mod render;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::cli::{Failure, Format};
 
 pub(crate) use describe::describe;
+pub(crate) use executions::{Execution, execution, executions, output};
 pub(crate) use node::{Details, Entry};
 pub(crate) use paint::{Paint, colours_wanted};
 pub(crate) use render::rendered;

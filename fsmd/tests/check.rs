@@ -62,6 +62,10 @@ bad! {
     // spec: C-2, T-9
     rows_not_there,
     empty,
+    // spec, C-2
+    tools,
+    // spec: C-2, S-15, T-5
+    workflows,
 }
 
 // spec: C-3
@@ -69,9 +73,20 @@ bad! {
 fn the_schema_is_closed_and_names_every_section() {
     let schema = config::schema();
     assert_eq!(schema["additionalProperties"], false);
-    for section in
-        ["version", "agent", "server", "store", "variables", "templates", "bridges", "dataflows", "workers"]
-    {
+    for section in [
+        "version",
+        "agent",
+        "server",
+        "store",
+        "variables",
+        "templates",
+        "bridges",
+        "dataflows",
+        "workers",
+        "tools",
+        "workflows",
+        "exec",
+    ] {
         assert!(schema["properties"][section].is_object(), "{section} is missing");
     }
 }

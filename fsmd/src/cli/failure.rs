@@ -5,12 +5,16 @@ use std::path::Path;
 
 use fsm_templating::Diagnostics;
 
+use crate::http::Problem;
 use crate::show::count;
 
 /// Something went wrong.
 pub(super) const ERROR: u8 = 1;
 /// The command line is wrong (`EX_USAGE` of sysexits).
 pub(super) const USAGE: u8 = 64;
+
+/// What was waited for did not come in time.
+const TIMED_OUT: u8 = 4;
 
 /// A verb that can't do what it should.
 #[derive(Debug)]
@@ -47,6 +51,21 @@ impl Failure {
     /// An answer that is printed on the standard output, although it is none that one hopes for.
     pub(super) fn answered(output: String) -> Self {
         Self { code: ERROR, text: String::new(), help: None, output }
+    }
+
+    /// What a daemon answered.
+    pub(crate) fn of_problem(problem: &Problem) -> Self {
+        let failure = Self::new(format!("{}: {}", problem.title, problem.detail));
+        match &problem.help {
+            Some(help) => failure.help(help.as_str()),
+            None => failure,
+        }
+    }
+
+    /// It did not come in time.
+    pub(super) fn timed_out(mut self) -> Self {
+        self.code = TIMED_OUT;
+        self
     }
 
     /// With what to do.

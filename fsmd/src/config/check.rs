@@ -1,11 +1,13 @@
 //! What a schema can't say: names, references, cycles; and whether every node of the tree can be rendered, read and derived.
 
 mod outline;
+mod tools;
 mod tree;
 mod unit;
 mod variables;
 
 pub(super) use outline::outline;
+pub(super) use tools::{tools, workflows};
 pub(super) use tree::tree;
 pub use tree::{Rendered, RenderedNode};
 pub(super) use variables::variables;

@@ -17,6 +17,10 @@ pub(super) const NOT_LOOPBACK: Code = Code(511);
 pub(super) const UNUSED_VARIABLE: Code = Code(512);
 pub(super) const SHADOWED_VARIABLE: Code = Code(513);
 pub(super) const UNKNOWN_VARIABLE: Code = Code(514);
+pub(super) const BAD_TOOL: Code = Code(515);
+pub(super) const DUPLICATE_ID: Code = Code(516);
+pub(super) const UNKNOWN_TOOL: Code = Code(517);
+pub(super) const BAD_WORKFLOW: Code = Code(518);
 /// An address is taken by another program.
 pub(crate) const PORT_IN_USE: Code = Code(520);
 
@@ -101,6 +105,28 @@ pub const CONFIG_CODES: &[Explanation] = &[
         code: UNKNOWN_VARIABLE,
         title: "a variable is not a parameter of the template",
         text: "The template declares its parameters, and this is none of them. Remove it, or declare it in `parameters`.",
+    },
+    Explanation {
+        code: BAD_TOOL,
+        title: "a tool can't be registered",
+        text: "Its id, its command, its environment or a limit is not what one may be. Ids are names such as \
+               `label-printer/print`, never paths; names of variables are of the form A-Z, 0-9 and _, and those that make \
+               a program load other code (LD_*, DYLD_*, NODE_OPTIONS) are refused.",
+    },
+    Explanation {
+        code: DUPLICATE_ID,
+        title: "two tools or two workflows have the same id",
+        text: "A call names what it runs by its id, so ids must differ. Both places are named.",
+    },
+    Explanation {
+        code: UNKNOWN_TOOL,
+        title: "a step uses a tool that is not there",
+        text: "Tools are declared under `tools:` by their ids.",
+    },
+    Explanation {
+        code: BAD_WORKFLOW,
+        title: "a workflow can't be run",
+        text: "Each step has a name and runs one thing: a tool, or an action of a worker.",
     },
     Explanation {
         code: PORT_IN_USE,

@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
+use super::tools::{Exec, ToolEntry};
+use super::workflows::WorkflowEntry;
 
-/// The sections that make the tree.
-pub(super) const TREE_SECTIONS: [&str; 6] =
-    ["agent", "variables", "templates", "bridges", "dataflows", "workers"];
+/// The sections that are read entry by entry: those that make the tree, and what can be run by a call.
+pub(super) const LISTS: [&str; 8] =
+    ["agent", "variables", "templates", "bridges", "dataflows", "workers", "tools", "workflows"];
 
 /// The only version of the file so far.
 const VERSION: u64 = 1;
@@ -29,6 +31,12 @@ pub(super) struct Settings {
     pub(super) store: Store,
     /// How the tree is run.
     pub(super) supervision: Supervision,
+    /// Programs that can be run by a call.
+    pub(super) tools: Vec<ToolEntry>,
+    /// Job trees that can be run by a call.
+    pub(super) workflows: Vec<WorkflowEntry>,
+    /// How calls are run.
+    pub(super) exec: Exec,
     /// What is measured.
     pub(super) metrics: MetricsSection,
     /// What is logged.

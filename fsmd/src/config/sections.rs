@@ -46,7 +46,7 @@ fn list<T: Serialize + DeserializeOwned>(
 }
 
 /// Reads one entry. What the schema has reported already is not said again.
-fn entry<T: DeserializeOwned>(node: &Node, path: &str, found: &mut Diagnostics) -> Option<T> {
+pub(super) fn entry<T: DeserializeOwned>(node: &Node, path: &str, found: &mut Diagnostics) -> Option<T> {
     match serde_path_to_error::deserialize(node.to_value()) {
         Ok(read) => Some(read),
         Err(error) => {

@@ -1,11 +1,12 @@
 //! Errors as RFC 9457 problem documents: what, why, and what to do, for people and programs.
 
 use axum::Json;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use fsm_core::NodePath;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// One node that keeps the tree from being ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,26 +29,41 @@ pub(crate) struct Problem {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) help: Option<String>,
+    /// What belongs to some sorts only.
+    #[serde(flatten)]
+    pub(crate) beside: Box<Beside>,
+}
+
+/// What some sorts of problems tell more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Beside {
     /// What is not ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) not_ready: Vec<Waiting>,
+    /// Of an execution: which one, and how it is.
+    #[serde(flatten)]
+    pub(crate) more: Map<String, Value>,
+    /// Seconds after which it is worth trying again.
+    #[serde(skip)]
+    pub(crate) retry_after: Option<u64>,
 }
 
-const ROUTES: &str = "there are /healthz, /readyz, /metrics, /v1/tree, /v1/nodes/{path} and /v1/node-metrics";
+const ROUTES: &str =
+    "there are /healthz, /readyz, /metrics, /v1/tree, /v1/nodes/{path}, /v1/node-metrics and /v1/exec";
 
 impl Problem {
-    fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:fsmd:problem:{kind}"),
             title: title.into(),
             status: status.as_u16(),
             detail: detail.into(),
             help: None,
-            not_ready: Vec::new(),
+            beside: Box::default(),
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -58,9 +74,10 @@ impl Problem {
     }
 
     pub(super) fn method() -> Self {
-        let detail = "this route can be read only";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is not allowed", detail)
-            .help("use GET")
+        let detail = "this route can't be used with this method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is not allowed", detail).help(
+            "GET reads; POST runs what is below /v1/exec/tasks, /v1/exec/agents and /v1/exec/workflows; DELETE cancels an execution",
+        )
     }
 
     pub(super) fn stranger() -> Self {
@@ -101,7 +118,7 @@ impl Problem {
         let mut problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the tree is not ready", detail)
                 .help("`fsmd describe PATH` says what a node waits for");
-        problem.not_ready = waiting;
+        problem.beside.not_ready = waiting;
         problem
     }
 }
@@ -109,7 +126,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.beside.retry_after;
         let mut response = (status, Json(self)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }

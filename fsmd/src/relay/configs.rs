@@ -63,6 +63,7 @@ pub(super) async fn apply(bound: Bound, files: BTreeMap<String, String>) -> Resu
         return Err(CommandFailure::new("bad_config", what));
     }
     bound.api.wants(Wanted::of(&loaded.rendered));
+    bound.api.exec().offer(loaded.tools, loaded.workflows, &loaded.global);
     let receipt = bound.tree.apply(loaded.root, loaded.global).await.map_err(|_| gone())?;
     bound.api.applied();
     let result = if receipt.is_empty() { ReloadResult::Unchanged } else { ReloadResult::Applied };

@@ -142,6 +142,7 @@ impl Reload {
             tracing::warn!(section, "changed, but is read at the start only: restart fsmd for it");
         }
         api.wants(Wanted::of(&loaded.rendered));
+        api.exec().offer(loaded.tools, loaded.workflows, &loaded.global);
         let receipt = tree.apply(loaded.root, loaded.global).await.ok()?;
         api.applied();
         if receipt.is_empty() {

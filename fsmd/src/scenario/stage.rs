@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fsm_core::{ChildSpec, HumanDuration, Moment, NodePath, Phase, Vars};
-use fsm_metrics::{Metrics, MetricsConfig, NodeMetricsCollector, NodeMetricsConfig};
+use fsm_metrics::{Metrics, MetricsConfig, NodeMetricsCollector, NodeMetricsConfig, RunMetrics};
 use fsm_supervisor::{
     ApplyReceipt, Command, DriverConfig, Event, EventKind, EventReader, Handle, NodeView, ShutdownReport,
     TreeEntry, start,
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::story::expects;
 use super::switch::{Mood, Switch};
 use super::{Broken, Outcome, Story};
-use crate::http::Api;
+use crate::http::{Api, Exec, Needs};
 use crate::kinds;
 use crate::relay::Port;
 
@@ -104,6 +104,7 @@ impl Stage {
         let exchange: Arc<dyn Exchange> = Arc::<Port>::clone(&port);
         let communicator = Communicator::new(exchange, Arc::clone(&watched)).with_pace(time.pace());
         let process = Process::new(Keeper::this_program());
+        let runner = process.runner();
         let mut registry =
             kinds::registry("scenario", None, persistence, communicator, process, Arc::new(NoAgents))?;
         registry.register(Scripted::new(&world))?;
@@ -115,8 +116,13 @@ impl Stage {
         config.engine.fold_repeats = false;
         let statistics = Arc::new(NodeMetricsCollector::try_new(NodeMetricsConfig::default())?);
         let config = config.with_node_metrics(Arc::clone(&statistics));
-        let tree = start(registry, config, &metrics, watched)?;
-        let api = Api::new(tree.clone(), metrics.clone(), statistics, SHUTDOWN);
+        let tree = start(registry, config, &metrics, Arc::clone(&watched))?;
+        let runs = RunMetrics::new(&metrics);
+        let root = NodePath::try_new("/edge")?;
+        let needs =
+            Needs { tree: tree.clone(), root, store: watched, runner, runs, metrics: metrics.clone() };
+        let exec = Exec::try_new(&Default::default(), needs)?;
+        let api = Api::new(tree.clone(), metrics.clone(), statistics, exec, SHUTDOWN);
         port.bind(tree.clone(), api, kinds::for_checking()?);
         Ok(Self {
             events: tree.events(),

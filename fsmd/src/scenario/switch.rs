@@ -12,7 +12,7 @@ use fsm_store::{
 
 /// How the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     /// It writes.
     #[default]
     Well,
@@ -34,7 +34,7 @@ struct State {
 
 /// The store.
 #[derive(Default)]
-pub(super) struct Switch {
+pub(crate) struct Switch {
     store: MemoryStore,
     state: Mutex<State>,
     changed: Condvar,
@@ -44,7 +44,7 @@ pub(super) struct Switch {
 const ARRIVES: Duration = Duration::from_secs(10);
 
 impl Switch {
-    pub(super) fn turn(&self, mood: Mood) {
+    pub(crate) fn turn(&self, mood: Mood) {
         self.lock().mood = mood;
         self.changed.notify_all();
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what a test spawns ends with it")]
 
 mod ending;
+mod exec;
 mod moved;
 mod proof;
 mod quickstart;

@@ -199,16 +199,34 @@ impl Daemon {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, host: &str) -> Answer {
+        self.send(&format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await
+    }
+
+    /// Posts JSON, with more headers if there are any, each ending its line.
+    pub(crate) async fn post(&self, path: &str, headers: &str, body: &str) -> Answer {
+        self.send(&self.posted(path, headers, body)).await
+    }
+
+    /// The text of such a request.
+    pub(crate) fn posted(&self, path: &str, headers: &str, body: &str) -> String {
+        let (host, length) = (self.address, body.len());
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n{headers}\r\n{body}"
+        )
+    }
+
+    /// Sends a request as it is written.
+    pub(crate) async fn send(&self, request: &str) -> Answer {
         let exchange = async {
             let mut stream = TcpStream::connect(self.address).await?;
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
             Ok::<_, std::io::Error>(answer)
         };
         let answer = timeout(PATIENCE, exchange).await.unwrap();
-        let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer = answer.unwrap_or_else(|error| panic!("{error}: {request}"));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }

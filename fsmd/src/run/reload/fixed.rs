@@ -1,6 +1,6 @@
 //! What of a config is read once, at the start: a reload says that it takes a restart.
 
-use crate::config::{Loaded, LogFormat, MetricsSection, Server, Supervision, Telemetry};
+use crate::config::{Exec, Loaded, LogFormat, MetricsSection, Server, Supervision, Telemetry};
 
 /// The sections that are read once.
 #[derive(Debug, Clone, PartialEq)]
@@ -8,6 +8,7 @@ pub(super) struct Fixed {
     agent: String,
     server: Server,
     supervision: Supervision,
+    exec: Exec,
     metrics: MetricsSection,
     telemetry: Telemetry,
 }
@@ -18,6 +19,7 @@ impl Fixed {
             agent: loaded.root.name.to_string(),
             server: loaded.server.clone(),
             supervision: loaded.supervision.clone(),
+            exec: loaded.exec.clone(),
             metrics: loaded.metrics.clone(),
             telemetry: loaded.telemetry.clone(),
         }
@@ -29,6 +31,7 @@ impl Fixed {
             ("agent.name", self.agent != new.agent),
             ("server", self.server != new.server),
             ("supervision", self.supervision != new.supervision),
+            ("exec", self.exec != new.exec),
             ("metrics", self.metrics != new.metrics),
             ("telemetry", self.telemetry != new.telemetry),
         ];

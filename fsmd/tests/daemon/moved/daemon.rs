@@ -1,4 +1,4 @@
-//! A daemon at work: flows with a broker that restarts and a disk that is full, a program, a reload.
+//! A daemon at work: flows with a broker that restarts and a disk that is full, programs, calls, a reload.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -29,6 +29,10 @@ dataflows:
 workers:
   - {{name: label, kind: tool, config: {{command: [sh, -c, "echo '{{}}'; sleep 600"], limits: {{timeout: 300ms}}}}}}
   - {{name: greet, kind: tool, config: {{command: [echo, '{{"result": "{greeting}"}}']}}}}
+tools:
+  - {{id: wait, command: [sleep, "600"]}}
+workflows:
+  - {{id: greets, steps: [{{name: a, agent: /edge/greet, action: start}}]}}
 "#
     )
 }
@@ -65,6 +69,7 @@ pub(super) async fn works() -> Vec<&'static str> {
     ] {
         scrapes.push(daemon.until("/metrics", |metrics| is_moved(&metrics.body, wanted)).await.body);
     }
+    scrapes.push(executes(&daemon).await);
     broker.down();
     broker.up();
     files.write("fsmd.yaml", &config(broker.port, &files, "good day"));
@@ -75,6 +80,14 @@ pub(super) async fn works() -> Vec<&'static str> {
         scrapes.push(daemon.until("/metrics", |metrics| is_moved(&metrics.body, wanted)).await.body);
     }
     never_moved_in(scrapes.iter().map(String::as_str))
+}
+
+/// What is run by a call, in all ways that are counted; seen while one of them runs.
+async fn executes(daemon: &Daemon) -> String {
+    assert_eq!(daemon.post("/v1/exec/workflows/greets", "", "{}").await.status, 200);
+    assert_eq!(daemon.post("/v1/exec/tasks/wait?async=true", "", "{}").await.status, 202);
+    assert_eq!(daemon.post("/v1/exec/tasks/wait", "", "{\"timeout_s\": 0.1}").await.status, 408);
+    daemon.until("/metrics", |metrics| is_moved(&metrics.body, "exec_in_flight{kind=\"task\"}")).await.body
 }
 
 fn is_moved(scrape: &str, series: &str) -> bool {
