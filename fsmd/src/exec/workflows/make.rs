@@ -1,10 +1,10 @@
 //! From a workflow of the config and an input to the steps that are run: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fsm_core::{ChildName, NameError, VariableBundle, Vars};
-use fsm_templating::{Location, RenderContext};
+use fsm_templating::{Diagnostic, Location, RenderContext};
 use fsm_worker_process::{OnFailure, StepAgent, StepConfig, WorkflowConfig, WorkflowStep};
 use serde_json::Value;
 
@@ -36,14 +36,18 @@ pub(super) fn config(
     };
     let unknown = workflow.template.check_variables(&user, &Vars::default(), None);
     if let Some(error) = unknown.iter().find(|found| found.is_error()) {
-        return Err(said(error));
+        return Err(said(error).to_owned());
     }
     let variables = VariableBundle { global: Arc::clone(global), ..VariableBundle::default() }
         .with_user(user)
         .map_err(|error| error.to_string())?;
     let location = Location::default();
     let rendered = workflow.template.render(&RenderContext::new(&variables, &location, &workflow.entry.id));
-    let rendered = rendered.map_err(|errors| errors.iter().map(said).collect::<Vec<_>>().join("; "))?;
+    let rendered = rendered.map_err(|errors| {
+        // One parameter may be missed in many places.
+        let once: BTreeSet<&str> = errors.iter().map(said).collect();
+        once.into_iter().collect::<Vec<_>>().join("; ")
+    })?;
     let steps: Vec<StepEntry> = serde_json::from_value(rendered.value["steps"].clone())
         .map_err(|error| format!("its steps can't be made: {error}"))?;
     let mut used = BTreeMap::new();
@@ -58,11 +62,9 @@ pub(super) fn config(
     Ok((config, used))
 }
 
-fn said(error: &fsm_templating::Diagnostic) -> String {
-    match &error.help {
-        Some(help) => format!("{} ({help})", error.message),
-        None => error.message.clone(),
-    }
+/// Without its help, which is about variables of a bridge.
+fn said(error: &Diagnostic) -> &str {
+    &error.message
 }
 
 fn step(

@@ -85,8 +85,9 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
             Problem::new(StatusCode::NOT_FOUND, "unknown-target", "there is nothing to run here", what)
                 .help(help)
         }
-        Refusal::Input(_) => {
-            Problem::new(StatusCode::BAD_REQUEST, "bad-input", "the input can't be taken", what)
+        Refusal::Input(why) => {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-input", "the input can't be taken", why.clone())
+                .help("docs/execution.md says what tools, actions and workflows take as `input`")
         }
         Refusal::Busy(_) => Problem::new(StatusCode::CONFLICT, "busy", "the worker is busy", what)
             .help("a worker does one thing at a time: try again when it is done"),
