@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::id::{ExecId, chance};
 use super::lane::Admission;
 use super::record::{End, Fault, Kind, Record, Status, Target};
-use super::service::{Accepted, Inner, Order, now};
+use super::service::{Accepted, Entrance, Inner, Order, now};
 use super::way::{Job, Prepared, Refusal};
 
 type Tell = oneshot::Sender<Result<Accepted, Refusal>>;
@@ -54,14 +54,16 @@ async fn accept(inner: &Inner, order: Order) -> Result<Entry, Refusal> {
     }
     let kind = target.kind();
     let prepared = inner.way(kind).prepare(&target, &input).await?;
-    let Some(admission) = inner.lane(kind).admit() else { return Err(full(inner, kind)) };
     let id = inner.ids.next(now(), chance());
     let record = Record::new(id.clone(), target, input.clone(), key, now());
-    let Some((follower, cancel)) = inner.take_up(&record) else {
-        // Another call with the same key came in meanwhile.
-        let Record { target, input, key, .. } = record;
-        let known = earlier(inner, key.as_deref(), &target, &input).await?;
-        return known.map(Entry::Known).ok_or_else(|| full(inner, kind));
+    let (follower, cancel, admission) = match inner.take_up(&record) {
+        Entrance::New { follower, cancel, admission } => (follower, cancel, admission),
+        Entrance::Full => return Err(full(inner, kind)),
+        Entrance::Known => {
+            // Another call with the same key came in meanwhile; gone again, it leaves room for a repeat.
+            let known = earlier(inner, record.key.as_deref(), &record.target, &record.input).await?;
+            return known.map(Entry::Known).ok_or_else(|| full(inner, kind));
+        }
     };
     if let Err(error) = inner.archive.put(Arc::new(record.clone()), now()).await {
         inner.drop_again(&id);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::archive::{Archive, ArchiveError};
 use super::id::{ExecId, Ids};
 use super::index::{Filter, Index, Keep, Summary};
-use super::lane::Lane;
+use super::lane::{Admission, Lane};
 use super::life;
 use super::record::{Kind, Record, Target};
 use super::way::{Refusal, Way};
@@ -80,6 +80,16 @@ pub(super) struct State {
 pub(super) struct Live {
     pub(super) record: watch::Sender<Arc<Record>>,
     pub(super) cancel: CancellationToken,
+}
+
+/// What there is for one who comes in.
+pub(super) enum Entrance {
+    /// A place among the others.
+    New { follower: watch::Receiver<Arc<Record>>, cancel: CancellationToken, admission: Admission },
+    /// An execution with its key.
+    Known,
+    /// No room.
+    Full,
 }
 
 impl Executions {
@@ -245,7 +255,7 @@ impl Inner {
         &*self.ways[kind as usize]
     }
 
-    pub(super) fn lane(&self, kind: Kind) -> &Lane {
+    fn lane(&self, kind: Kind) -> &Lane {
         &self.lanes[kind as usize]
     }
 
@@ -267,21 +277,19 @@ impl Inner {
         Ok(record.map(|record| watch::Sender::new(Arc::new(record)).subscribe()))
     }
 
-    /// Takes up a new one, unless its key was taken just now.
-    pub(super) fn take_up(
-        &self,
-        record: &Record,
-    ) -> Option<(watch::Receiver<Arc<Record>>, CancellationToken)> {
+    /// Takes up a new one, if there is room and its key was not taken just now: in one step, so that no two calls are one.
+    pub(super) fn take_up(&self, record: &Record) -> Entrance {
         let cancel = self.stopping.child_token();
         let mut state = self.state();
         if record.key.as_ref().is_some_and(|key| state.index.by_key(key, record.created).is_some()) {
-            return None;
+            return Entrance::Known;
         }
+        let Some(admission) = self.lane(record.target.kind()).admit() else { return Entrance::Full };
         state.index.put(Summary::of(record, 0));
         let live = Live::of(record.clone(), cancel.clone());
         let follower = live.record.subscribe();
         state.live.insert(record.id.clone(), live);
-        Some((follower, cancel))
+        Entrance::New { follower, cancel, admission }
     }
 
     /// It never was.

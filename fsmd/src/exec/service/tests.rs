@@ -27,6 +27,8 @@ impl Way for Arc<Script> {
     ) -> BoxFuture<'a, Result<Box<dyn Prepared>, Refusal>> {
         let (unknown, script) = (target.name() == "unknown", Arc::clone(self));
         Box::pin(async move {
+            // Others come in meanwhile.
+            tokio::task::yield_now().await;
             match unknown {
                 true => Err(Refusal::Unknown { what: "tool", name: "unknown".into(), help: String::new() }),
                 false => Ok(Box::new(Play(script)) as Box<_>),
