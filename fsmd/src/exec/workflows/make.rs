@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fsm_core::{ChildName, NameError, VariableBundle, Vars};
-use fsm_templating::{Diagnostic, Location, RenderContext};
+use fsm_templating::{Location, RenderContext};
 use fsm_worker_process::{OnFailure, StepAgent, StepConfig, WorkflowConfig, WorkflowStep};
 use serde_json::Value;
 
@@ -36,7 +36,8 @@ pub(super) fn config(
     };
     let unknown = workflow.template.check_variables(&user, &Vars::default(), None);
     if let Some(error) = unknown.iter().find(|found| found.is_error()) {
-        return Err(said(error).to_owned());
+        let help = error.help.as_ref().map(|help| format!(" ({help})"));
+        return Err(format!("{}{}", error.message, help.unwrap_or_default()));
     }
     let variables = VariableBundle { global: Arc::clone(global), ..VariableBundle::default() }
         .with_user(user)
@@ -44,8 +45,8 @@ pub(super) fn config(
     let location = Location::default();
     let rendered = workflow.template.render(&RenderContext::new(&variables, &location, &workflow.entry.id));
     let rendered = rendered.map_err(|errors| {
-        // One parameter may be missed in many places.
-        let once: BTreeSet<&str> = errors.iter().map(said).collect();
+        // One parameter may be missed in many places; the help is about variables of a bridge.
+        let once: BTreeSet<&str> = errors.iter().map(|error| &*error.message).collect();
         once.into_iter().collect::<Vec<_>>().join("; ")
     })?;
     let steps: Vec<StepEntry> = serde_json::from_value(rendered.value["steps"].clone())
@@ -60,11 +61,6 @@ pub(super) fn config(
         config::OnFailure::Continue => OnFailure::Continue,
     };
     Ok((config, used))
-}
-
-/// Without its help, which is about variables of a bridge.
-fn said(error: &Diagnostic) -> &str {
-    &error.message
 }
 
 fn step(
