@@ -42,8 +42,10 @@ impl Site {
         Self::of(CONFIG).await
     }
 
+    /// The same with another config, in which `FOLDER` is that of its files.
     async fn of(config: &str) -> Self {
-        let files = Files::new(&[("fsmd.yaml", config)]);
+        let files = Files::new(&[]);
+        files.write("fsmd.yaml", &config.replace("FOLDER", files.folder().to_str().unwrap()));
         let daemon = Daemon::start(&files.path("fsmd.yaml")).await;
         Self { files, daemon }
     }
@@ -63,6 +65,11 @@ impl Site {
     /// The record once it has this status.
     async fn becomes(&self, url: &str, status: &str) -> Value {
         self.daemon.until(url, |answer| answer.json()["status"] == status).await.json()
+    }
+
+    /// Waits until a program has made a file.
+    async fn made(&self, name: &str) {
+        self.daemon.until("/healthz", |_| self.files.path(name).exists()).await;
     }
 
     async fn cancel(&self, url: &str) -> Answer {

@@ -59,11 +59,12 @@ version: 1
 agent: {name: edge}
 server: {listen: "127.0.0.1:0"}
 tools:
-  - {id: stays, command: [sh, -c, 'trap : TERM; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}
+  - {id: stays, command: [sh, -c, 'trap : TERM; touch FOLDER/deaf; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}
 "#;
     let mut site = Site::of(config).await;
     let url = site.begin("tasks/stays", "{}").await;
     site.becomes(&url, "running").await;
+    site.made("deaf").await;
     site.daemon.signal("TERM");
     site.daemon.hears("stopping").await;
     site.daemon.signal("TERM");

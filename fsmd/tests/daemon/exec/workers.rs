@@ -48,9 +48,10 @@ async fn an_action_that_is_not_there_is_named_with_those_that_are() {
 // spec
 #[tokio::test]
 async fn a_busy_worker_refuses_and_a_cancelled_action_gives_its_slot_back() {
-    let stubborn = "  - {name: stays, kind: tool, config: {command: [sh, -c, 'trap : TERM; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}}\n";
+    let stubborn = "  - {name: stays, kind: tool, config: {command: [sh, -c, 'trap : TERM; touch FOLDER/deaf; while :; do sleep 1; done'], limits: {timeout: 1h, grace: 1h}}}\n";
     let site = Site::of(&(super::CONFIG.to_owned() + stubborn)).await;
     site.daemon.until("/v1/nodes/edge/stays", |answer| answer.json()["state"] == "Running").await;
+    site.made("deaf").await;
     // Its cancel waits for an end that doesn't come.
     let url = site.begin("agents/edge/stays/-/cancel", "{}").await;
     site.becomes(&url, "running").await;
