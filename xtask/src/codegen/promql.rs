@@ -284,6 +284,7 @@ impl Expr {
 }
 
 /// One series with fixed label values, as a unit test of rules feeds it.
+#[derive(Debug)]
 pub(super) struct Sample {
     pub(super) series: String,
     pub(super) values: String,
@@ -361,8 +362,7 @@ mod tests {
     #[test]
     fn a_fed_series_has_all_its_labels() {
         let feed = |select: Select| select.fed("0+1x5").map(|sample| sample.series);
-        let error =
-            feed(series(NodeMetric::ChildCount).with("supervisor_id", "group")).err().expect("no path");
+        let error = feed(series(NodeMetric::ChildCount).with("supervisor_id", "group")).expect_err("no path");
         assert!(error.to_string().contains("labels path"), "{error}");
         let whole = series(NodeMetric::ChildCount).with("supervisor_id", "group").with("path", "");
         assert_eq!(

@@ -90,7 +90,7 @@ fn begin(out: &mut String, name: &str, series: Series) -> Result<()> {
 }
 
 fn silent(out: &mut String, name: &str, at: &str) {
-    let _ = write!(out, "      - {{alertname: {name}, eval_time: {at}, exp_alerts: []}}\n");
+    let _ = writeln!(out, "      - {{alertname: {name}, eval_time: {at}, exp_alerts: []}}");
 }
 
 fn fired(out: &mut String, alert: &Alert, fires: &Fires) {
