@@ -36,6 +36,11 @@ mod never_moved;
 // Beside it, for the nodes themselves.
 pub mod node;
 
+// What is told beside numbers.
+#[cfg(feature = "otlp")]
+pub mod otlp;
+pub mod trace;
+
 pub use batch::{Moved, ScopeId, TickBatch};
 pub use catalogue::{
     BuildMetric, EngineMetric, ExecMetric, FlowMetric, NodeMetric, PoolMetric, ProcessMetric, StoreMetric,

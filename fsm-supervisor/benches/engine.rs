@@ -25,6 +25,9 @@ fn main() {
     if bench.wants("P3") {
         shuffled(&bench);
     }
+    if ["TRACES", "TRACES-with", "TRACES-without"].iter().any(|id| bench.wants(id)) {
+        traces_off(&bench);
+    }
     if bench.wants("P12") {
         living_second(&bench);
     }
@@ -134,6 +137,38 @@ fn forced(bench: &Bench, plant: &mut Plant, id: &str, workers: usize, limit: f64
         .samples(&samples)
         .at_most(limit)
         .gate("allocations", allocations, 0)
+        .print();
+}
+
+/// A tick in the span that the driver puts around it, while nobody listens to spans, against the same tick without. What the
+/// exporter of spans adds to a build is not on this way at all.
+fn traces_off(bench: &Bench) {
+    let plant = || {
+        let mut plant = Plant::start(&plant::tree(10, 100));
+        for node in plant.sensors.clone().into_iter().step_by(10) {
+            plant.push(node, 1);
+        }
+        plant
+    };
+    let with = bench.instructions("TRACES-with", plant, |plant| {
+        let span = tracing::trace_span!(
+            target: fsm_metrics::trace::TARGET,
+            parent: None,
+            "supervisor.tick",
+            visited = tracing::field::Empty,
+        );
+        let report = span.in_scope(|| plant.tick());
+        if !span.is_disabled() {
+            span.record("visited", report.visited);
+        }
+    });
+    let without = bench.instructions("TRACES-without", plant, |plant| {
+        plant.tick();
+    });
+    let (Some(with), Some(without)) = (with, without) else { return };
+    Record::new("TRACES", "instructions of a tick in a span that nobody hears, 100 of 1 000 changed", Unit::Count)
+        .value(with as f64)
+        .gate("per mille more than without the span", with.saturating_sub(without) * 1_000 / without, 5)
         .print();
 }
 

@@ -9,6 +9,7 @@ mod handle;
 mod host;
 mod inbox;
 mod record;
+mod spans;
 mod tasks;
 
 use std::sync::Arc;

@@ -51,6 +51,11 @@ impl ReconcilePlan {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && !self.reordered
     }
+
+    /// For how many children this is to be done.
+    pub(crate) fn count(&self, step: PlanStep) -> usize {
+        self.entries.iter().filter(|entry| entry.step == step).count()
+    }
 }
 
 /// A child as it is now.

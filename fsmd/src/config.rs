@@ -26,7 +26,9 @@ pub use codes::CONFIG_CODES;
 pub(crate) use codes::PORT_IN_USE;
 pub use inputs::Inputs;
 pub(crate) use inputs::UnderWay;
-pub use model::{LogFormat, MetricsSection, PerPath, Server, Store, Supervision, Telemetry};
+pub use model::{
+    LogFormat, MetricsSection, Otlp, OtlpProtocol, PerPath, Server, Store, Supervision, Telemetry,
+};
 pub use schema::schema;
 pub(crate) use tools::Resolved;
 pub use tools::{Exec, LimitsEntry, RegisteredTool, ToolEntry, Tools};
@@ -79,6 +81,7 @@ pub(crate) fn load_noting(path: &Path, kinds: &Registry, inputs: &mut Inputs) ->
     let base = folder_of(path);
     for_each::read_rows(&mut document, &base, inputs, &mut found);
     model::check_listen(&document, &mut found);
+    model::check_otlp(&document, &mut found);
     extend(&mut found, fsm_templating::check_schema(&document, schema::checked()));
     check::outline(&document, kinds, &mut found);
     let templates = compile_templates(&document, kinds, &mut found);

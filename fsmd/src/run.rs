@@ -5,6 +5,7 @@ mod logging;
 mod reload;
 pub(crate) mod settings;
 mod signals;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::relay::Port;
 use crate::{http, kinds};
 use reload::Reload;
 use signals::{Signal, Signals};
+use traces::Traces;
 
 /// What `run` was asked for.
 #[derive(Debug, Clone)]
@@ -53,7 +55,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let checking = kinds::for_checking().map_err(|error| Failure::of(&error))?;
     let loaded = config::load(&options.config, &checking)
         .map_err(|found| Failure::of_config(&options.config, &found))?;
-    logging::start(&loaded.telemetry, options.log.as_deref())?;
+    let traces = Traces::start(&loaded.telemetry, loaded.root.name.as_str())?;
+    logging::start(&loaded.telemetry, options.log.as_deref(), &traces)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MAX_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -61,13 +64,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(format!("the threads can't be started: {error}")))?;
     let reload = Reload::new(options.config.clone(), checking, &loaded);
-    let result = runtime.block_on(daemon(&options.config, loaded, reload));
+    let result = runtime.block_on(daemon(&options.config, loaded, reload, &traces));
+    traces.finish();
     // What still reads a file must not hold the end up.
     runtime.shutdown_background();
     result
 }
 
-async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failure> {
+async fn daemon(path: &Path, loaded: Loaded, reload: Reload, traces: &Traces) -> Result<(), Failure> {
     let mut signals =
         Signals::listen().map_err(|error| Failure::new(format!("signals can't be received: {error}")))?;
     let listener = bind(&loaded).await?;
@@ -76,6 +80,7 @@ async fn daemon(path: &Path, loaded: Loaded, reload: Reload) -> Result<(), Failu
     let metrics = Metrics::try_new(settings::metrics(&loaded.metrics), &registry)
         .map_err(|error| Failure::of(&error))?;
     metrics.build_info(env!("CARGO_PKG_VERSION"), COMMIT);
+    traces.report(&metrics);
     let persistence = Persistence::new(Arc::new(MemoryStore::new(fsm_store::Retention::default())));
     let store = persistence.store();
     let port = Arc::new(Port::default());

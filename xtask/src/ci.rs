@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     ci.step("build", |ci| {
         shell::run(ci.cargo().args(["build", "--workspace", "--all-features", "--lib", "--bins", "--tests"]))
     })?;
-    ci.step("codegen", |ci| codegen::run(ci.workspace, &fsmd, true))?;
+    ci.step("codegen", |ci| codegen::run(ci.workspace, &fsmd, true, None))?;
     ci.step("example configs", |ci| examples::check_configs(ci.workspace, &fsmd))?;
     ci.step("docs", |ci| {
         let mut doc = ci.cargo();

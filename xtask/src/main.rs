@@ -36,11 +36,14 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "")]
         under: String,
     },
-    /// Write the files that code is the source of: references, diagrams
+    /// Write the files that code is the source of: references, dashboards, alerts, diagrams
     Codegen {
         /// Change nothing; fail if a file differs from its source
         #[arg(long)]
         check: bool,
+        /// Only these: config, metrics, dashboards, alerts or diagrams
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
     },
     /// Run the benchmarks: times in a table, gates on what noise can't move
     Bench {
@@ -87,7 +90,9 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Ci => ci::run(&workspace),
         Command::Tidy { under } => tidy::run(&workspace, &under),
-        Command::Codegen { check } => codegen::run(&workspace, &Fsmd::through_cargo(&workspace), check),
+        Command::Codegen { check, only } => {
+            codegen::run(&workspace, &Fsmd::through_cargo(&workspace), check, only.as_deref())
+        }
         Command::Bench { name, quick, write } => {
             bench::run(&workspace, &bench::Request { name, quick, write })
         }

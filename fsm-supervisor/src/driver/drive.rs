@@ -27,6 +27,7 @@ use super::handle::{ApplyReceipt, Ask};
 use super::host::{JobHost, Shared};
 use super::inbox::Inbox;
 use super::record::{ActionRecorder, Pool, Recorder};
+use super::spans;
 use super::tasks::Incarnations;
 use super::{Clock, DriverConfig, StartError};
 use crate::effect::{Effect, Effects};
@@ -206,7 +207,10 @@ impl Drive {
 
     fn tick(&mut self, now: Moment) {
         let mut effects = std::mem::take(&mut self.effects);
-        let report = self.engine.tick(now, &mut effects, &self.stopwatch);
+        let span = spans::tick();
+        let report = span.in_scope(|| self.engine.tick(now, &mut effects, &self.stopwatch));
+        spans::ticked(&span, &report, effects.len());
+        drop(span);
         self.evaluated += report.evaluated;
         for effect in effects.drain() {
             self.carry_out(effect);
@@ -288,6 +292,7 @@ impl Drive {
         let shared = Arc::clone(&self.shared);
         let metrics = self.sink(node);
         let tag = self.metric_tag(node);
+        let (path, kind, name) = (identity.path.clone(), identity.kind, policy.name);
         let request = Request {
             id,
             name: policy.name,
@@ -303,7 +308,7 @@ impl Drive {
                     cleanups: Some(attempt.cleanups),
                     metrics: Arc::clone(&metrics),
                 };
-                run(attempt.number, Arc::new(host))
+                spans::attempt(&path, kind, name, attempt.number, run(attempt.number, Arc::new(host)))
             }),
         };
         match self.executor.enqueue(node, request) {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use fsm_core::{ChildConfig, ChildName, ChildSpec, NodeId};
 
 use fsm_metrics::ReconcileResult;
+use fsm_metrics::trace::TARGET;
+use tracing::{Level, Span, enabled, trace_span};
 
 use super::arena::Supervisor;
 use super::flags::Flags;
@@ -27,6 +29,8 @@ impl Engine {
             return;
         }
         let plan = self.plan_for(index, gone);
+        let span = self.span_of(index, &plan);
+        let _inside = span.enter();
         let names_changed = self.apply_plan(index, &plan);
         if names_changed || plan.reordered {
             self.restore_order(index);
@@ -45,17 +49,34 @@ impl Engine {
         let scope = self.arena.hot(index).scope;
         self.meter.reconcile(scope, result, stopwatch.nanos().saturating_sub(began), &plan);
         if !plan.entries.is_empty() {
-            let count = |step| plan.entries.iter().filter(|e| e.step == step).count();
             self.emit(
                 index,
                 EventKind::PlanApplied {
-                    created: count(PlanStep::Create),
-                    updated: count(PlanStep::Update),
-                    removed: count(PlanStep::Remove),
-                    restarted: count(PlanStep::Restart),
+                    created: plan.count(PlanStep::Create),
+                    updated: plan.count(PlanStep::Update),
+                    removed: plan.count(PlanStep::Remove),
+                    restarted: plan.count(PlanStep::Restart),
                 },
             );
         }
+    }
+
+    /// The span of a plan that changes something.
+    fn span_of(&self, index: u32, plan: &ReconcilePlan) -> Span {
+        if plan.entries.is_empty() || !enabled!(target: TARGET, Level::TRACE) {
+            return Span::none();
+        }
+        let identity = self.identity(index);
+        trace_span!(
+            target: TARGET,
+            "supervisor.reconcile",
+            hierarchy_path = identity.path.as_str(),
+            worker_type = identity.kind,
+            created = plan.count(PlanStep::Create),
+            updated = plan.count(PlanStep::Update),
+            removed = plan.count(PlanStep::Remove),
+            restarted = plan.count(PlanStep::Restart),
+        )
     }
 
     /// Forgets children that are gone: one pass, whatever their number. Says whether any ended its life.

@@ -21,6 +21,7 @@ pub(super) const BAD_TOOL: Code = Code(515);
 pub(super) const DUPLICATE_ID: Code = Code(516);
 pub(super) const UNKNOWN_TOOL: Code = Code(517);
 pub(super) const BAD_WORKFLOW: Code = Code(518);
+pub(super) const NO_OTLP: Code = Code(521);
 /// An address is taken by another program.
 pub(crate) const PORT_IN_USE: Code = Code(520);
 
@@ -127,6 +128,12 @@ pub const CONFIG_CODES: &[Explanation] = &[
         code: BAD_WORKFLOW,
         title: "a workflow can't be run",
         text: "Each step has a name and runs one thing: a tool, or an action of a worker.",
+    },
+    Explanation {
+        code: NO_OTLP,
+        title: "this build can't export spans",
+        text: "`telemetry.otlp` names a collector, and this fsmd was built without the feature `otlp`: its libraries take longer \
+               to build than most of the rest. Build it with `--features otlp` or `--features full`, or take the section out.",
     },
     Explanation {
         code: PORT_IN_USE,

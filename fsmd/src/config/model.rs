@@ -1,10 +1,11 @@
 //! The sections of the file that are the daemon's own; those that make the tree are the application's.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use fsm_core::HumanDuration;
-use fsm_templating::{Diagnostic, Diagnostics, Node};
+use fsm_templating::{Diagnostic, Diagnostics, Node, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -192,8 +193,8 @@ pub enum PerPath {
     Only(Vec<String>),
 }
 
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// What is logged, and where traces go.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Telemetry {
@@ -201,6 +202,60 @@ pub struct Telemetry {
     pub log: LogFormat,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,fsm_supervisor=debug`.
     pub level: Option<String>,
+    /// Where spans are exported to. Off by default.
+    pub otlp: Option<Otlp>,
+}
+
+/// A collector of spans that speaks OTLP. It need not be there: nothing waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Otlp {
+    /// Its address, such as `http://127.0.0.1:4317`; without it the variable OTEL_EXPORTER_OTLP_ENDPOINT.
+    pub endpoint: Option<String>,
+    /// How it is spoken to; without it the variable OTEL_EXPORTER_OTLP_PROTOCOL, else grpc.
+    pub protocol: Option<OtlpProtocol>,
+    /// Headers of each request, such as a token; added to those of the variable OTEL_EXPORTER_OTLP_HEADERS.
+    pub headers: BTreeMap<String, Secret>,
+    /// How long one export may take.
+    pub timeout: HumanDuration,
+    /// Share of the traces that are exported, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample: f64,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            protocol: None,
+            headers: BTreeMap::new(),
+            timeout: HumanDuration::new(Duration::from_secs(10)),
+            sample: 1.0,
+        }
+    }
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OtlpProtocol {
+    /// gRPC, usually on port 4317.
+    Grpc,
+    /// Protobuf over HTTP, usually on port 4318.
+    Http,
+}
+
+/// A build that can't export spans says so before it runs without them.
+pub(super) fn check_otlp(document: &Node, found: &mut Diagnostics) {
+    let endpoint = document.get("telemetry").and_then(|it| it.get("otlp")).and_then(|it| it.get("endpoint"));
+    let Some(endpoint) = endpoint.filter(|_| !cfg!(feature = "otlp")) else { return };
+    found.push(
+        Diagnostic::error(codes::NO_OTLP, "this fsmd was built without the exporter of spans")
+            .at(endpoint.place().clone())
+            .path("telemetry.otlp.endpoint")
+            .help("take it out, or build fsmd with `--features otlp` (it is part of `full`)"),
+    );
 }
 
 /// How log lines are written.

@@ -48,7 +48,7 @@ struct Run {
 }
 
 async fn accept(inner: &Inner, order: Order) -> Result<Entry, Refusal> {
-    let Order { target, input, key, within } = order;
+    let Order { target, input, key, within, traceparent } = order;
     if let Some(known) = earlier(inner, key.as_deref(), &target, &input).await? {
         return Ok(Entry::Known(known));
     }
@@ -69,7 +69,7 @@ async fn accept(inner: &Inner, order: Order) -> Result<Entry, Refusal> {
         inner.drop_again(&id);
         return Err(error.into());
     }
-    let job = Job { id, input, cancel: cancel.clone(), within };
+    let job = Job { id, input, cancel: cancel.clone(), within, traceparent };
     let since = Instant::now();
     Ok(Entry::New(Box::new(Run { record, follower, cancel, admission, prepared, job, since })))
 }

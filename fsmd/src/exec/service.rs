@@ -36,6 +36,8 @@ pub(crate) struct Order {
     pub(crate) key: Option<String>,
     /// The run may take this long, and no longer than it may anyway.
     pub(crate) within: Option<Duration>,
+    /// The trace that it is part of, by the W3C.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// An execution that is known: a new one, or that of an earlier call with the same key.

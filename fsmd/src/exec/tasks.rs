@@ -101,6 +101,7 @@ impl Prepared for Ready {
 impl Ready {
     async fn run(self: Box<Self>, job: Job) -> End {
         let Self { runner, counted, tool } = *self;
+        let runtime = tool.runtime.clone();
         let began = Instant::now();
         let Resolved { tool, secrets } = match resolve(tool).await {
             Ok(resolved) => resolved,
@@ -114,6 +115,8 @@ impl Ready {
         limits.timeout = job.within.map_or(limits.timeout, |within| within.min(limits.timeout));
         let mut call = Call::new().with_input(job.input);
         call.exec_id = job.id.to_string();
+        call.traceparent = job.traceparent;
+        call.runtime = runtime;
         let run = runner.run(&tool.with_limits(limits), call, &job.cancel).await;
         Hidden::new(secrets).keep_out(end::of(run))
     }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fsm_metrics::trace::{TARGET, UntilEnd};
 use fsm_metrics::{ExecKind, ExecMetrics, ExecOutcome, PollOutcome};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::field::Empty;
+use tracing::trace_span;
 
 use super::archive::ArchiveError;
 use super::record::{Kind, Record, Status};
@@ -84,6 +87,7 @@ pub(crate) async fn wait_for_workflow<L: Future<Output = Looked> + Send>(
     let began = Instant::now();
     let (deadline, mut looks) = (began + within, Looks::new(seed));
     let mut counted = metrics.wait(move || began.elapsed());
+    let mut traced = Traced::begin();
     let (mut told, mut next) = (true, began);
     let mut last = Arc::clone(&record.borrow());
     loop {
@@ -95,10 +99,11 @@ pub(crate) async fn wait_for_workflow<L: Future<Output = Looked> + Send>(
             }
             () = sleep_until(deadline) => {
                 counted.end(PollOutcome::Timeout);
+                traced.end(Some("timeout"));
                 return Waited::RanOut(last);
             }
             () = sleep_until(next) => {
-                counted.polled();
+                traced.looked(counted.polled(), last.status);
                 next = Instant::now() + looks.next().unwrap_or(LONGEST);
                 match timeout_at(deadline, look()).await {
                     Ok(Ok(Some(seen))) => {
@@ -109,6 +114,7 @@ pub(crate) async fn wait_for_workflow<L: Future<Output = Looked> + Send>(
                     Ok(_) if told => None,
                     Ok(_) => {
                         counted.end(PollOutcome::Error);
+                        traced.end(Some("error"));
                         return Waited::Lost;
                     }
                     Err(_) => None,
@@ -117,8 +123,48 @@ pub(crate) async fn wait_for_workflow<L: Future<Output = Looked> + Send>(
         };
         if let Some(ended) = ended {
             counted.end(outcome(ended.status));
+            traced.end(Some(ended.status).filter(|it| *it != Status::Success).map(Status::as_str));
             return Waited::Ended(ended);
         }
+    }
+}
+
+/// The span of a wait, with an event per look. It has failed when the client goes away.
+struct Traced {
+    open: Option<UntilEnd>,
+    looks: u64,
+}
+
+impl Traced {
+    fn begin() -> Self {
+        let span = trace_span!(
+            target: TARGET,
+            "workflow.wait_completion",
+            total_iterations = Empty,
+            error_type = Empty,
+            otel.status_code = Empty,
+        );
+        Self { open: Some(UntilEnd::new(span)), looks: 0 }
+    }
+
+    fn looked(&mut self, attempt: u64, state: Status) {
+        self.looks = attempt;
+        if let Some(open) = &self.open {
+            tracing::trace!(target: TARGET, parent: open.span(), attempt, state = state.as_str(), "poll_iteration");
+        }
+    }
+
+    fn end(&mut self, failed_with: Option<&str>) {
+        if let Some(open) = self.open.take() {
+            open.span().record("total_iterations", self.looks);
+            open.end(failed_with);
+        }
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        self.end(Some("cancelled"));
     }
 }
 

@@ -75,4 +75,6 @@ pub(crate) struct Job {
     pub(super) cancel: CancellationToken,
     /// It may take this long, and no longer than it may anyway.
     pub(super) within: Option<Duration>,
+    /// The trace that it is part of.
+    pub(super) traceparent: Option<String>,
 }

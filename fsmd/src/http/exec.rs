@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod spans;
 mod stream;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use fsm_worker_process::Runner;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use super::{Api, Problem};
 use crate::config::{self, Tools, Workflows};
@@ -127,7 +129,8 @@ async fn workflow(State(api): State<Api>, Path(workflow): Path<String>, request:
 async fn start(exec: &Exec, kind: Kind, target: Result<Target, Problem>, request: Request) -> Response {
     let metrics = exec.executions.metrics().clone();
     let counted = call::is_synchronous(request.uri()).then(|| Counted::begin(metrics.clone(), kind));
-    let answered = match started(exec, target, request).await {
+    let span = spans::request(kind, request.headers());
+    let answered = match started(exec, target, request).instrument(span.clone()).await {
         Ok(answered) => answered,
         Err(problem) => (problem.into_response(), ExecOutcome::Error),
     };
@@ -136,6 +139,7 @@ async fn start(exec: &Exec, kind: Kind, target: Result<Target, Problem>, request
         counted.end(outcome);
     }
     metrics.responded(kind.counted(), response.status().as_u16());
+    spans::answered(&span, response.status().as_u16());
     response
 }
 
@@ -147,28 +151,45 @@ async fn started(
     call::is_from_here(request.headers())?;
     let target = target?;
     let kind = target.kind();
+    let headers = request.headers().clone();
     let Call { input, timeout, cancel_on_timeout, key, asynchronous } = call::read(request).await?;
     // Nobody waits for an asynchronous run: what is said of its time is said of the run.
     let within = timeout.filter(|_| asynchronous);
-    let accepted = exec.executions.submit(Order { target, input, key, within }).await;
-    let Accepted { record, is_new } = accepted.map_err(|refusal| answer::refused(&refusal))?;
+    let wait_for = timeout.unwrap_or(call::DEFAULT_WAIT);
+    let open = (!asynchronous).then(|| spans::begin(&target, wait_for));
+    let traceparent = spans::passed_on(open.as_ref(), &headers);
+    let order = Order { target: target.clone(), input, key, within, traceparent };
+    let Accepted { record, is_new } = match exec.executions.submit(order).await {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            open.into_iter().for_each(|open| open.end(Some("refused")));
+            return Err(answer::refused(&refusal));
+        }
+    };
     let id = record.borrow().id.clone();
-    if asynchronous {
+    let Some(open) = open.map(|open| spans::taken(open, &target, &id, wait_for)) else {
         if is_new {
             exec.executions.metrics().accepted(kind.counted());
         }
         let status = record.borrow().status;
         return Ok((answer::accepted(&id, status), ExecOutcome::Success));
-    }
+    };
     let leaving = Leaving { executions: &exec.executions, id: &id, cancels: cancel_on_timeout };
-    let within = timeout.unwrap_or(call::DEFAULT_WAIT);
+    let within = wait_for;
+    let span = open.span().clone();
     let waited = match kind {
-        Kind::Task | Kind::Agent => wait(record, within).await,
+        Kind::Task | Kind::Agent => wait(record, within).instrument(span).await,
         Kind::Workflow => {
             let look = || exec.executions.stored(&id);
-            wait_for_workflow(record, look, within, call::seed(&id), exec.executions.metrics()).await
+            let wait = wait_for_workflow(record, look, within, call::seed(&id), exec.executions.metrics());
+            wait.instrument(span).await
         }
     };
+    open.end(match &waited {
+        Waited::Ended(record) => Some(record.status).filter(|it| *it != Status::Success).map(Status::as_str),
+        Waited::RanOut(_) => Some("timeout"),
+        Waited::Lost => Some("lost"),
+    });
     match waited {
         Waited::Ended(record) => {
             leaving.stays();

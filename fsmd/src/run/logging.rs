@@ -3,17 +3,21 @@
 use std::io::IsTerminal;
 
 use fsm_templating::{Diagnostics, Place};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
+use super::traces::Traces;
 use crate::cli::Failure;
 use crate::config::{LogFormat, Telemetry};
 
 /// What is logged when nobody says.
 const DEFAULT: &str = "info";
 
-/// Starts logging; what the command line says goes before what the config says.
-pub(super) fn start(telemetry: &Telemetry, asked: Option<&str>) -> Result<(), Failure> {
+/// Starts logging; what the command line says goes before what the config says. Spans are heard by `traces` only: a log line has
+/// its own fields.
+pub(super) fn start(telemetry: &Telemetry, asked: Option<&str>, traces: &Traces) -> Result<(), Failure> {
     let (level, from) = match (asked, &telemetry.level) {
         (Some(level), _) => (level, "--log"),
         (None, Some(level)) => (level.as_str(), "telemetry.level"),
@@ -25,15 +29,21 @@ pub(super) fn start(telemetry: &Telemetry, asked: Option<&str>) -> Result<(), Fa
         let failure = Failure::new(what).help(help);
         if asked.is_some() { failure.usage() } else { failure }
     })?;
+    let filter = match format!("{}=off", fsm_metrics::trace::TARGET).parse() {
+        Ok(no_spans) => filter.add_directive(no_spans),
+        // It is a constant that parses; a test of this program would see it.
+        Err(_) => filter,
+    };
     let colours = std::io::stderr().is_terminal() && crate::show::colours_wanted();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_timer(SystemTime)
-        .with_ansi(colours);
-    let started = match telemetry.log {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).with_timer(SystemTime).with_ansi(colours);
+    let lines = match telemetry.log {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let lines = registry().with(lines.with_filter(filter));
+    let started = match traces.layer() {
+        None => lines.try_init(),
+        Some(spans) => lines.with(spans).try_init(),
     };
     started.map_err(|error| Failure::new(format!("logging can't be started: {error}")))
 }

@@ -5,6 +5,7 @@
 mod ending;
 mod exec;
 mod moved;
+mod observed;
 mod proof;
 mod quickstart;
 mod ready;
@@ -12,5 +13,7 @@ mod relay;
 mod reload;
 mod rig;
 mod statistics;
+#[cfg(feature = "otlp")]
+mod traces;
 mod verbs;
 mod workflow;

@@ -102,6 +102,11 @@ impl Environment {
         self.own.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The names of the daemon's variables that it sees.
+    pub(crate) fn allowed(&self) -> impl Iterator<Item = &str> {
+        self.allowed.iter().map(String::as_str)
+    }
+
     /// All variables of the program. An inherited value with a line feed or one that is not text is left out.
     pub(crate) fn resolve(&self, inherited: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 mod counted;
 mod judge;
+mod traced;
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -15,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::capture::{Captured, drain};
 use crate::cgroup::Cgroups;
@@ -40,6 +42,8 @@ pub struct Call {
     pub input: Value,
     /// A W3C trace context to pass on.
     pub traceparent: Option<String>,
+    /// What the tool runs on, a label for its span only; without it the name of its program.
+    pub runtime: Option<String>,
 }
 
 impl Call {
@@ -52,6 +56,7 @@ impl Call {
             exec_id: format!("x{:016x}-{number}", fastrand::u64(..)),
             input: Value::Null,
             traceparent: None,
+            runtime: None,
         }
     }
 
@@ -186,6 +191,14 @@ impl Runner {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
     pub async fn run(&self, tool: &Tool, call: Call, cancel: &CancellationToken) -> Run {
+        let open = traced::begin(tool, &call);
+        let span = open.span().clone();
+        let run = self.call(tool, call, cancel).instrument(span).await;
+        traced::end(open, &run);
+        run
+    }
+
+    async fn call(&self, tool: &Tool, call: Call, cancel: &CancellationToken) -> Run {
         let started = Instant::now();
         let counted =
             Counted::begin(self.launcher.metrics.as_ref(), self.node_metrics.as_deref(), tool, move || {
@@ -286,9 +299,10 @@ fn prepare(tool: &Tool, call: &Call) -> Result<(Vec<u8>, Program), String> {
         ));
     }
     let mut env = tool.env.resolve(|name| std::env::var(name).ok());
-    if let Some(context) = &call.traceparent {
-        check_value("TRACEPARENT", context).map_err(|error| error.to_string())?;
-        env.insert("TRACEPARENT".into(), context.clone());
+    // The span of this call, if there is one, is the child of what the caller passed on.
+    if let Some(context) = fsm_metrics::trace::current_traceparent().or_else(|| call.traceparent.clone()) {
+        check_value("TRACEPARENT", &context).map_err(|error| error.to_string())?;
+        env.insert("TRACEPARENT".into(), context);
     }
     let program = Program {
         argv: tool.command.clone(),

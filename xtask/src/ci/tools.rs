@@ -36,14 +36,23 @@ struct Peer {
     why: &'static str,
 }
 
-const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 4] = [
     Peer { program: "mosquitto", package: "mosquitto", why: "the MQTT broker that tests talk to" },
     Peer {
         program: "mosquitto_pub",
         package: "mosquitto-clients",
         why: "the MQTT client that tests talk to",
     },
-    Peer { program: "promtool", package: "prometheus", why: "the judge of what /metrics shows" },
+    Peer {
+        program: "prometheus",
+        package: "prometheus",
+        why: "what scrapes the daemon and answers dashboards",
+    },
+    Peer {
+        program: "promtool",
+        package: "prometheus",
+        why: "the judge of what /metrics shows, and of alerts",
+    },
 ];
 
 /// Where tools that this program installs are kept: outside of the clone, so that the next clone has them.
@@ -127,7 +136,8 @@ pub(crate) fn peers() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|peer| peer.package).collect();
+    let mut packages: Vec<&str> = missing.iter().map(|peer| peer.package).collect();
+    packages.dedup();
     let told: Vec<String> = missing
         .iter()
         .map(|peer| format!("{} ({}; Debian package {})", peer.program, peer.why, peer.package))

@@ -10,8 +10,10 @@ use fsm_core::{Generation, Identity, Moment, NodeId, NodePath};
 use fsm_metrics::{ScopeId, TickBatch};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Drive;
+use crate::driver::spans;
 use crate::driver::tasks::{AbortOnDrop, Caught, spawn, spawn_blocking};
 use crate::engine::panic_text;
 use crate::input::{CollectFailure, Input};
@@ -94,7 +96,9 @@ impl Drive {
         let thread = blocking.then(|| self.threads.of(&identity.path));
         tracing::trace!(path = %identity.path, "collecting");
         let token = cancel.clone();
-        let task = spawn(async move {
+        let open = spans::collect(&identity.path, identity.kind);
+        let span = open.span().clone();
+        let work = async move {
             let job = Caught::new(run(host));
             let job = async move {
                 let Some(thread) = thread else { return job.await };
@@ -115,9 +119,11 @@ impl Drive {
                 Ok(Err(panic)) => Err(CollectFailure::Panic(panic_text(&*panic))),
                 Err(_elapsed) => Err(CollectFailure::Timeout(timeout)),
             };
+            spans::collected(open, &result);
             let taken = shared.clock.now();
             shared.inbox.put(Input::Observed { node, started, taken, generation, result });
-        });
+        };
+        let task = spawn(work.instrument(span));
         let task = AbortOnDrop(task.abort_handle());
         self.collecting.insert(node, Collecting { started, _task: task, cancel, blocks });
     }

@@ -92,7 +92,13 @@ impl Life {
     async fn call(&self, input: &str, key: Option<&str>) -> Result<Accepted, Refusal> {
         let target = Target::Task { tool: "t".into() };
         self.executions
-            .submit(Order { target, input: json!(input), key: key.map(Into::into), within: None })
+            .submit(Order {
+                target,
+                input: json!(input),
+                key: key.map(Into::into),
+                within: None,
+                traceparent: None,
+            })
             .await
     }
 
@@ -240,8 +246,13 @@ async fn what_is_cancelled_while_it_waits_is_never_begun_and_gives_its_turn_away
 async fn what_is_refused_leaves_no_trace_and_a_panic_is_a_failure() {
     let store = Arc::new(Switch::default());
     let life = Life::over(&store);
-    let order =
-        |target, input: &str| Order { target, input: json!(input), key: Some("k".into()), within: None };
+    let order = |target, input: &str| Order {
+        target,
+        input: json!(input),
+        key: Some("k".into()),
+        within: None,
+        traceparent: None,
+    };
     let agent = || Target::Agent { path: "/edge/flow".parse().unwrap(), action: "x".into() };
     let unknown = Target::Task { tool: "unknown".into() };
     assert!(matches!(life.executions.submit(order(unknown, "a")).await, Err(Refusal::Unknown { .. })));
