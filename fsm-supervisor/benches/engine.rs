@@ -166,10 +166,14 @@ fn traces_off(bench: &Bench) {
         plant.tick();
     });
     let (Some(with), Some(without)) = (with, without) else { return };
-    Record::new("TRACES", "instructions of a tick in a span that nobody hears, 100 of 1 000 changed", Unit::Count)
-        .value(with as f64)
-        .gate("per mille more than without the span", with.saturating_sub(without) * 1_000 / without, 5)
-        .print();
+    Record::new(
+        "TRACES",
+        "instructions of a tick in a span that nobody hears, 100 of 1 000 changed",
+        Unit::Count,
+    )
+    .value(with as f64)
+    .gate("per mille more than without the span", with.saturating_sub(without) * 1_000 / without, 5)
+    .print();
 }
 
 fn shuffled(bench: &Bench) {
