@@ -113,7 +113,7 @@ fn measure<K: Keeps>(bench: &Bench, keeper: impl Fn(&Victim) -> Done<K>) -> Done
 /// Lets what is measured go on by itself.
 fn settle(time: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.expect("a timer needs nothing").block_on(tokio::time::sleep(time));
+    runtime.expect("a timer needs nothing").block_on(async { tokio::time::sleep(time).await });
 }
 
 /// A program that says when it runs, with two descendants: one in its group, one in a session of its own.
