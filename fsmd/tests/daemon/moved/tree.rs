@@ -15,6 +15,8 @@ use crate::rig::free_port;
 
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A tenth of it is less than any tick takes that asks a worker.
+const TIGHT: Duration = Duration::from_micros(50);
 
 fn tree(registry: Registry, config: DriverConfig) -> (Handle, Metrics) {
     let metrics = Metrics::try_new(Default::default(), &prometheus::Registry::new()).unwrap();
@@ -48,12 +50,12 @@ pub(super) async fn cut_off() -> Vec<&'static str> {
     metrics.never_moved()
 }
 
-/// A kind whose action and looks hold their threads.
+/// A kind whose action and looks hold their threads. A tick may take a tenth of its interval, and here no tick is done in that.
 pub(super) async fn held() -> Vec<&'static str> {
     let door = Arc::new(Door::default());
     let mut registry = Registry::new();
     registry.register(Stubborn(Arc::clone(&door))).unwrap();
-    let (handle, metrics) = tree(registry, DriverConfig::default());
+    let (handle, metrics) = tree(registry, DriverConfig::default().with_tick_interval(TIGHT));
     let mut policy = PolicyOverride::default();
     policy.interval = Some(Duration::from_millis(50).into());
     policy.collect_timeout = Some(Duration::from_millis(100).into());
@@ -63,6 +65,7 @@ pub(super) async fn held() -> Vec<&'static str> {
         .unwrap();
     until(&metrics, &handle, "fsm_action_leaked").await;
     until(&metrics, &handle, "fsm_collectors_leaked").await;
+    until(&metrics, &handle, "fsm_tick_overrun_total").await;
     door.open();
     handle.shutdown(PATIENCE).await.unwrap();
     metrics.never_moved()
