@@ -1,6 +1,6 @@
 //! Actions that steps of workflows ask live workers for, taken to the tree.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fsm_core::{ActionReport, BoxFuture, Outcome};
 use fsm_supervisor::{AgentRun, Handle};
@@ -46,20 +46,7 @@ fn failed(why: &str) -> RunEnd {
 
 /// Follows a run to its end, which also a cancelled one has.
 async fn followed(mut run: AgentRun, call: &AgentCall) -> RunEnd {
-    // Cancel-safe: the end is kept until it is taken, a token has no state.
-    let ended = tokio::select! {
-        ended = run.ended() => Some(ended),
-        () = call.cancel.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            // It may have ended just now; then its end comes anyway.
-            let _ = run.cancel(call.who.clone()).await;
-            run.ended().await
-        }
-    };
-    match ended {
+    match run.ended_or_cancelled(call.cancel.cancelled(), Arc::clone(&call.who)).await {
         Ok(report) => end_of(&report),
         Err(gone) => RunEnd::new(Outcome::Cancelled, &gone.to_string()),
     }

@@ -77,6 +77,28 @@ impl AgentRun {
         (&mut self.end).await.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 
+    /// How it ended; when `enough` completes before, it is cancelled, and its end is told as always.
+    ///
+    /// # Errors
+    /// As [`ended`](Self::ended).
+    ///
+    /// # Cancel safety
+    /// As [`ended`](Self::ended); a cancel that was asked for stays asked for.
+    pub async fn ended_or_cancelled(
+        &mut self,
+        enough: impl Future<Output = ()>,
+        who: impl Into<Arc<str>>,
+    ) -> Result<ActionReport, Gone> {
+        // Cancel-safe: the end is kept until it is taken.
+        tokio::select! {
+            ended = self.ended() => return ended,
+            () = enough => {}
+        }
+        // It may have ended just now; then its end comes anyway.
+        let _ = self.cancel(who).await;
+        self.ended().await
+    }
+
     /// Cancels it, if it is still in flight; its end is told as always.
     ///
     /// # Errors

@@ -77,20 +77,7 @@ impl Prepared for Ready {
 
 /// To its end, early when that is asked for.
 async fn follow(mut run: AgentRun, cancel: CancellationToken, who: Arc<str>) -> End {
-    // Cancel-safe: the end is asked for again below.
-    let ended = tokio::select! {
-        ended = run.ended() => Some(ended),
-        () = cancel.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            // It may have ended just now; then its end comes anyway.
-            let _ = run.cancel(who).await;
-            run.ended().await
-        }
-    };
-    match ended {
+    match run.ended_or_cancelled(cancel.cancelled(), who).await {
         Ok(report) => end(&report),
         Err(_) => End::failure(
             Status::Cancelled,
